@@ -1,0 +1,82 @@
+/** Result: what executing a statement hands to the server, rows or a command tag. */
+
+import type { PgType } from '../catalog/pg-types.js'
+import type { RowChunk } from '../storage/engine.js'
+import type { EngineType } from '../storage/engine-type.js'
+import type { Scalar } from '../storage/engine-value.js'
+
+/** A column of a result as RowDescription shows it. */
+export interface ResultColumn {
+  readonly name: string
+  readonly pgType: PgType
+  /** The type of the raw vectors that hold this column's values. */
+  readonly engineType: EngineType
+  /** OID of the table the column comes from, and its attribute number; 0 where it is computed. */
+  readonly tableOid: number
+  readonly attributeNumber: number
+}
+
+/**
+ * Some rows of a result.
+ *
+ * - `chunk`: rows `from` (inclusive) to `to` (exclusive) of raw vectors out of DuckDB.
+ * - `values`: rows the gateway made itself, in the JavaScript form of each column's engineType.
+ * - `encoded`: whole DataRow messages, already in the formats that were asked for.
+ */
+export type RowBatch =
+  | { readonly kind: 'chunk'; readonly chunk: RowChunk; readonly from: number; readonly to: number }
+  | { readonly kind: 'values'; readonly rows: readonly (readonly Scalar[])[] }
+  | { readonly kind: 'encoded'; readonly bytes: Uint8Array; readonly rowCount: number }
+
+/** Settings that shape values in text format; read once for each result. */
+export interface OutputStyle {
+  /** `DateStyle`'s output part: ISO, SQL, Postgres or German. */
+  readonly dateStyle: 'ISO' | 'SQL' | 'Postgres' | 'German'
+  /** `DateStyle`'s order part. */
+  readonly dateOrder: 'MDY' | 'DMY' | 'YMD'
+  readonly intervalStyle: 'postgres' | 'postgres_verbose' | 'sql_standard' | 'iso_8601'
+  /** IANA name, `UTC`, or a fixed offset in PostgreSQL's POSIX spelling. */
+  readonly timeZone: string
+  readonly extraFloatDigits: number
+  readonly byteaOutput: 'hex' | 'escape'
+}
+
+/** How COPY TO STDOUT writes rows. */
+export interface CopyFormat {
+  readonly format: 'text' | 'csv' | 'binary'
+  readonly delimiter: string
+  readonly nullText: string
+  readonly header: boolean
+  readonly quote: string
+  readonly escape: string
+  /** Column indexes quoted always (`FORCE_QUOTE`); 'all' for `*`. */
+  readonly forceQuote: readonly number[] | 'all'
+}
+
+/**
+ * Outcome of a statement, or of one Execute of a portal.
+ *
+ * `rows.batches` is pulled by the socket's back-pressure and throws SqlError when the query fails
+ * half-way, so that a failure can never look like the end. Leaving the loop early closes it.
+ */
+export type Result =
+  | {
+      readonly kind: 'rows'
+      readonly columns: readonly ResultColumn[]
+      readonly style: OutputStyle
+      readonly batches: AsyncIterable<RowBatch>
+      /** Once the batches are drained: the rest is kept in the portal (PortalSuspended). */
+      readonly suspended: () => boolean
+      /** CommandComplete's tag for that many rows sent by this Execute. */
+      readonly tag: (rowCount: number) => string
+    }
+  | {
+      readonly kind: 'copy-out'
+      readonly columns: readonly ResultColumn[]
+      readonly style: OutputStyle
+      readonly copy: CopyFormat
+      readonly batches: AsyncIterable<RowBatch>
+      readonly tag: (rowCount: number) => string
+    }
+  | { readonly kind: 'command'; readonly tag: string }
+  | { readonly kind: 'empty' }

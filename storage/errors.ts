@@ -1,0 +1,143 @@
+/** Every failure a client may see: the SQLSTATE table, SqlError, and assert for bugs. */
+
+/** The conditions this gateway raises, named as in the PostgreSQL errcodes appendix. */
+export const SqlState = {
+  successfulCompletion: '00000',
+  warning: '01000',
+  protocolViolation: '08P01',
+  featureNotSupported: '0A000',
+  cardinalityViolation: '21000',
+  dataException: '22000',
+  numericValueOutOfRange: '22003',
+  invalidDatetimeFormat: '22007',
+  datetimeFieldOverflow: '22008',
+  divisionByZero: '22012',
+  invalidParameterValue: '22023',
+  characterNotInRepertoire: '22021',
+  stringDataRightTruncation: '22001',
+  substringError: '22011',
+  invalidRegularExpression: '2201B',
+  invalidArgumentForLogarithm: '2201E',
+  invalidArgumentForPowerFunction: '2201F',
+  invalidRowCountInLimitClause: '2201W',
+  invalidRowCountInResultOffsetClause: '2201X',
+  invalidEscapeSequence: '22025',
+  arraySubscriptError: '2202E',
+  invalidTextRepresentation: '22P02',
+  invalidBinaryRepresentation: '22P03',
+  badCopyFileFormat: '22P04',
+  notNullViolation: '23502',
+  uniqueViolation: '23505',
+  checkViolation: '23514',
+  invalidCursorState: '24000',
+  activeSqlTransaction: '25001',
+  readOnlySqlTransaction: '25006',
+  noActiveSqlTransaction: '25P01',
+  inFailedSqlTransaction: '25P02',
+  idleInTransactionSessionTimeout: '25P03',
+  invalidSqlStatementName: '26000',
+  invalidAuthorizationSpecification: '28000',
+  invalidPassword: '28P01',
+  dependentObjectsStillExist: '2BP01',
+  invalidCursorName: '34000',
+  invalidCatalogName: '3D000',
+  invalidSavepointSpecification: '3B001',
+  invalidSchemaName: '3F000',
+  serializationFailure: '40001',
+  insufficientPrivilege: '42501',
+  syntaxError: '42601',
+  duplicateColumn: '42701',
+  ambiguousColumn: '42702',
+  undefinedColumn: '42703',
+  undefinedObject: '42704',
+  duplicateObject: '42710',
+  duplicateAlias: '42712',
+  ambiguousFunction: '42725',
+  groupingError: '42803',
+  datatypeMismatch: '42804',
+  wrongObjectType: '42809',
+  invalidForeignKey: '42830',
+  cannotCoerce: '42846',
+  undefinedFunction: '42883',
+  undefinedTable: '42P01',
+  undefinedParameter: '42P02',
+  duplicateCursor: '42P03',
+  duplicatePreparedStatement: '42P05',
+  duplicateSchema: '42P06',
+  duplicateTable: '42P07',
+  invalidColumnReference: '42P10',
+  invalidObjectDefinition: '42P17',
+  indeterminateDatatype: '42P18',
+  windowingError: '42P20',
+  cantChangeRuntimeParam: '55P02',
+  objectNotInPrerequisiteState: '55000',
+  outOfMemory: '53200',
+  diskFull: '53100',
+  tooManyConnections: '53300',
+  configurationLimitExceeded: '53400',
+  programLimitExceeded: '54000',
+  statementTooComplex: '54001',
+  queryCanceled: '57014',
+  adminShutdown: '57P01',
+  crashShutdown: '57P02',
+  cannotConnectNow: '57P03',
+  idleSessionTimeout: '57P05',
+  ioError: '58030',
+  internalError: 'XX000',
+  dataCorrupted: 'XX001',
+} as const
+
+export type SqlState = (typeof SqlState)[keyof typeof SqlState]
+
+/** What an SqlError may carry beside its code and message; every field is optional. */
+export interface SqlErrorFields {
+  readonly severity?: 'ERROR' | 'FATAL'
+  /** Facts: which file, which version, which value. */
+  readonly detail?: string | undefined
+  /** What the user can do. */
+  readonly hint?: string | undefined
+  /** 1-based character position into the text the client sent. */
+  readonly position?: number | undefined
+  /** The original failure, for the trace; never sent to the client. */
+  readonly cause?: unknown
+}
+
+/**
+ * A failure the client should learn of, thrown where it is discovered.
+ *
+ * Messages follow PostgreSQL: lower case, no full stop, names in double quotes, PostgreSQL's own
+ * words where it has the same error, since ORMs match on them.
+ */
+export class SqlError extends Error {
+  override readonly name = 'SqlError'
+  readonly sqlState: SqlState
+  readonly severity: 'ERROR' | 'FATAL'
+  readonly detail: string | undefined
+  readonly hint: string | undefined
+  readonly position: number | undefined
+
+  constructor(sqlState: SqlState, message: string, fields: SqlErrorFields = {}) {
+    super(message, fields.cause === undefined ? undefined : { cause: fields.cause })
+    this.sqlState = sqlState
+    this.severity = fields.severity ?? 'ERROR'
+    this.detail = fields.detail
+    this.hint = fields.hint
+    this.position = fields.position
+  }
+
+  /** The same error with `position` set; used once the place in the client's text is known. */
+  at(position: number | undefined): SqlError {
+    return new SqlError(this.sqlState, this.message, {
+      severity: this.severity,
+      detail: this.detail,
+      hint: this.hint,
+      position,
+      cause: this.cause,
+    })
+  }
+}
+
+/** Throws a plain Error unless `condition` holds: for bugs, never for bad input. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${message}`)
+}
