@@ -1,6 +1,7 @@
 /** Engine: the DuckDB instance, its connections, prepared statements and row streams. */
 
 import duckdb from '@duckdb/node-bindings'
+import type { Cancellation } from './cancellation.js'
 import { type ClassifiedFailure, classifyEngineFailure } from './engine-errors.js'
 import { type EngineField, type EngineType, scalarType, type ScalarTypeName } from './engine-type.js'
 import type { EngineValue, IntervalValue, Scalar, TimeTzValue } from './engine-value.js'
@@ -52,7 +53,6 @@ export class Engine {
     set('autoinstall_known_extensions', 'false')
     set('autoload_known_extensions', 'false')
     set('default_null_order', 'postgres')
-    set('parquet_metadata_cache', 'true')
     set('threads', options.threads)
     set('temp_directory', options.tempDirectory)
     if (options.memoryLimitBytes !== undefined) {
@@ -62,14 +62,17 @@ export class Engine {
       set('max_temp_directory_size', `${options.tempDirectoryMaxBytes}B`)
     }
     const engine = new Engine(await translated(duckdb.open(':memory:', config)))
+    const connection = await engine.connect()
+    // Data files are immutable, so what was read of one stays true.
+    await connection.run('SET GLOBAL parquet_metadata_cache = true')
+    await connection.run("SET GLOBAL validate_external_file_cache = 'NO_VALIDATION'")
     if (options.allowedDirectories !== undefined) {
-      const connection = await engine.connect()
       const list = options.allowedDirectories.map((path) => quoteLiteral(path)).join(', ')
-      await connection.run(`SET allowed_directories = [${list}]`)
-      await connection.run(`SET allowed_paths = ['/dev/null']`)
-      await connection.run('SET enable_external_access = false')
-      connection.close()
+      await connection.run(`SET GLOBAL allowed_directories = [${list}]`)
+      await connection.run(`SET GLOBAL allowed_paths = ['/dev/null']`)
+      await connection.run('SET GLOBAL enable_external_access = false')
     }
+    connection.close()
     return engine
   }
 
@@ -110,11 +113,21 @@ export class EngineConnection {
   readonly #onClose: (connection: EngineConnection) => void
   #running: Promise<unknown> | undefined
   #interruptReason: SqlError | undefined
+  #refusal: SqlError | undefined
+  #cancellation: Cancellation | undefined
+  #unregister: (() => void) | undefined
   #closed = false
 
   constructor(connection: duckdb.Connection, onClose: (connection: EngineConnection) => void) {
     this.#connection = connection
     this.#onClose = onClose
+  }
+
+  /** Puts the calls that follow under `cancellation`: none starts, and none goes on, after it. */
+  attach(cancellation: Cancellation | undefined): void {
+    this.#unregister?.()
+    this.#cancellation = cancellation
+    this.#unregister = cancellation?.onCancel((reason) => this.interrupt(reason))
   }
 
   get closed(): boolean {
@@ -129,7 +142,7 @@ export class EngineConnection {
    */
   async prepare(sql: string): Promise<EnginePrepared> {
     assert(!this.#closed, 'the connection is open')
-    const handle = await this.guard(duckdb.prepare(this.#connection, sql))
+    const handle = await this.guard(() => duckdb.prepare(this.#connection, sql))
     return new EnginePrepared(this, handle, sql)
   }
 
@@ -165,39 +178,60 @@ export class EngineConnection {
    * call settles.
    */
   interrupt(reason: SqlError): void {
-    if (this.#running === undefined || this.#closed) return
+    const running = this.#running
+    if (running === undefined || this.#closed) return
     this.#interruptReason ??= reason
     duckdb.interrupt(this.#connection)
     const timer = setInterval(() => {
-      if (this.#running === undefined || this.#closed) clearInterval(timer)
+      if (this.#running !== running || this.#closed) clearInterval(timer)
       else duckdb.interrupt(this.#connection)
     }, 10)
   }
 
-  /** Interrupts what runs and resolves once nothing runs. */
+  /** Refuses further calls, interrupts what runs and resolves once nothing runs. */
   async quiesce(): Promise<void> {
-    this.interrupt(new SqlError(SqlState.adminShutdown, 'terminating connection due to shutdown'))
-    await this.#running?.then(noop, noop)
+    const reason = new SqlError(
+      SqlState.adminShutdown,
+      'terminating connection due to administrator command',
+    )
+    this.#refusal = reason
+    while (this.#running !== undefined) {
+      const running = this.#running
+      this.interrupt(reason)
+      await running.then(noop, noop)
+      if (this.#running === running) await Promise.resolve()
+    }
   }
 
   /** Frees the connection. The caller has seen to it that nothing runs (`quiesce`). */
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.attach(undefined)
     this.#onClose(this)
     duckdb.interrupt(this.#connection)
     duckdb.disconnect_sync(this.#connection)
   }
 
-  /** Runs one asynchronous DuckDB call, translating its failure and an interrupt's reason. */
-  async guard<T>(call: Promise<T>): Promise<T> {
+  /**
+   * Runs one asynchronous DuckDB call, translating its failure and an interrupt's reason.
+   *
+   * The reason of an interrupt outlives the call only while something runs, so that it can never
+   * end a later statement.
+   */
+  async guard<T>(start: () => Promise<T>): Promise<T> {
+    const refused = this.#refusal ?? this.#cancellation?.reason
+    if (refused !== undefined) throw refused
+    assert(!this.#closed, 'the connection is open')
     const previous = this.#running
-    const running = previous === undefined ? call : Promise.all([previous.then(noop, noop), call])
+    const call = start()
+    const running =
+      previous === undefined ? call : Promise.all([previous.then(noop, noop), call.then(noop, noop)])
     this.#running = running
     try {
       return await call
     } catch (thrown) {
-      throw this.interruptReason() ?? translate(thrown)
+      throw this.#interruptReason ?? translate(thrown)
     } finally {
       if (this.#running === running) {
         this.#running = undefined
@@ -255,7 +289,9 @@ export class EnginePrepared {
    */
   async stream(values: readonly EngineValue[] = []): Promise<RowStream> {
     this.#bind(values)
-    const result = await this.#connection.guard(duckdb.execute_prepared_streaming(this.#handle))
+    const result = await this.#connection.guard(() =>
+      duckdb.execute_prepared_streaming(this.#handle),
+    )
     return new RowStream(this.#connection, result, this, values)
   }
 
@@ -276,7 +312,7 @@ export class EnginePrepared {
 
   async #execute(values: readonly EngineValue[]): Promise<duckdb.Result> {
     this.#bind(values)
-    return this.#connection.guard(duckdb.execute_prepared(this.#handle))
+    return this.#connection.guard(() => duckdb.execute_prepared(this.#handle))
   }
 
   #bind(values: readonly EngineValue[]): void {
@@ -374,7 +410,7 @@ export class RowStream {
   #failure: SqlError | undefined
 
   #fetch(): Promise<duckdb.DataChunk | null> {
-    return this.#connection.guard(
+    return this.#connection.guard(() =>
       duckdb.fetch_chunk(this.#result).then((chunk) => {
         // Inside the guard, so that the reason of an interrupt is still known.
         this.#failure ??= this.#connection.interruptReason()
