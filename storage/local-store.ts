@@ -1,0 +1,213 @@
+/** LocalStore: an ObjectStore over a folder of the local file system; owner of node:fs/promises. */
+
+import { randomUUID } from 'node:crypto'
+import type { Dirent } from 'node:fs'
+import * as fs from 'node:fs/promises'
+import * as nodePath from 'node:path'
+import { SqlError, SqlState } from './errors.js'
+import type { ObjectEntry, ObjectStore, PutIfAbsentResult } from './object-store.js'
+
+/** An ObjectStore whose objects are the files under `root`; temporary files are hidden from listings. */
+export class LocalStore implements ObjectStore {
+  readonly root: string
+
+  constructor(root: string) {
+    this.root = nodePath.resolve(root)
+  }
+
+  engineUrl(path: string): string {
+    return this.#locate(path)
+  }
+
+  async list(prefix: string, startAt?: string): Promise<readonly ObjectEntry[]> {
+    const found: ObjectEntry[] = []
+    const visit = async (folder: string): Promise<void> => {
+      for (const entry of await this.#entries(folder)) {
+        const path = folder === '' ? entry.name : `${folder}/${entry.name}`
+        if (entry.isDirectory()) await visit(path)
+        else if (!isTemporary(entry.name)) {
+          const object = await this.stat(path)
+          if (object !== null) found.push(object)
+        }
+      }
+    }
+    await visit(trimSlash(prefix))
+    return found
+      .filter((object) => startAt === undefined || object.path >= startAt)
+      .sort((a, b) => (a.path < b.path ? -1 : 1))
+  }
+
+  async listFolders(prefix: string): Promise<readonly string[]> {
+    const names: string[] = []
+    for (const entry of await this.#entries(trimSlash(prefix))) {
+      if (entry.isDirectory()) names.push(entry.name)
+      else if (entry.isSymbolicLink()) {
+        const target = await fs.stat(this.#locate(`${prefix}/${entry.name}`)).catch(() => null)
+        if (target?.isDirectory() === true) names.push(entry.name)
+      }
+    }
+    return names.sort()
+  }
+
+  async listFolder(prefix: string, startAt = ''): Promise<readonly ObjectEntry[]> {
+    const folder = trimSlash(prefix)
+    const names = (await this.#entries(folder))
+      .filter((entry) => !entry.isDirectory() && !isTemporary(entry.name) && entry.name >= startAt)
+      .map((entry) => entry.name)
+      .sort()
+    const objects = await Promise.all(
+      names.map((name) => this.stat(folder === '' ? name : `${folder}/${name}`)),
+    )
+    return objects.filter((object) => object !== null)
+  }
+
+  async read(path: string): Promise<Uint8Array | null> {
+    return this.#orNull(path, () => fs.readFile(this.#locate(path)))
+  }
+
+  async readRange(path: string, offset: number, length: number): Promise<Uint8Array | null> {
+    return this.#orNull(path, async () => {
+      const file = await fs.open(this.#locate(path), 'r')
+      try {
+        const bytes = new Uint8Array(length)
+        let done = 0
+        while (done < length) {
+          const { bytesRead } = await file.read(bytes, done, length - done, offset + done)
+          if (bytesRead === 0) break
+          done += bytesRead
+        }
+        return bytes.subarray(0, done)
+      } finally {
+        await file.close()
+      }
+    })
+  }
+
+  async stat(path: string): Promise<ObjectEntry | null> {
+    return this.#orNull(path, async () => {
+      const found = await fs.stat(this.#locate(path))
+      return { path, sizeBytes: found.size, modifiedMs: Math.floor(found.mtimeMs) }
+    })
+  }
+
+  async write(path: string, bytes: Uint8Array): Promise<void> {
+    await this.#translated(path, async () => {
+      const target = this.#locate(path)
+      const temporary = await this.#writeTemporary(target, bytes)
+      try {
+        await fs.rename(temporary, target)
+      } catch (thrown) {
+        await fs.rm(temporary, { force: true })
+        throw thrown
+      }
+      await syncFolder(nodePath.dirname(target))
+    })
+  }
+
+  async putIfAbsent(path: string, bytes: Uint8Array): Promise<PutIfAbsentResult> {
+    return this.#translated(path, async () => {
+      const target = this.#locate(path)
+      const temporary = await this.#writeTemporary(target, bytes)
+      try {
+        // link() fails when the name is taken, whoever took it: this line decides a race.
+        await fs.link(temporary, target)
+      } catch (thrown) {
+        if (codeOf(thrown) === 'EEXIST') return 'exists'
+        throw thrown
+      } finally {
+        await fs.rm(temporary, { force: true })
+      }
+      await syncFolder(nodePath.dirname(target))
+      return 'created'
+    })
+  }
+
+  async delete(path: string): Promise<void> {
+    await this.#translated(path, () => fs.rm(this.#locate(path), { force: true }))
+  }
+
+  async #writeTemporary(target: string, bytes: Uint8Array): Promise<string> {
+    const folder = nodePath.dirname(target)
+    await fs.mkdir(folder, { recursive: true })
+    const temporary = nodePath.join(folder, `.${nodePath.basename(target)}.${randomUUID()}.tmp`)
+    const file = await fs.open(temporary, 'wx')
+    try {
+      await file.writeFile(bytes)
+      await file.sync()
+    } catch (thrown) {
+      await fs.rm(temporary, { force: true })
+      throw thrown
+    } finally {
+      await file.close()
+    }
+    return temporary
+  }
+
+  #locate(path: string): string {
+    const full = nodePath.resolve(this.root, path)
+    if (full !== this.root && !full.startsWith(this.root + nodePath.sep)) {
+      throw new SqlError(
+        SqlState.insufficientPrivilege,
+        `path "${path}" leads outside of the lake "${this.root}"`,
+      )
+    }
+    return full
+  }
+
+  async #entries(folder: string): Promise<Dirent[]> {
+    const found = await this.#orNull(folder, () =>
+      fs.readdir(this.#locate(folder), { withFileTypes: true }),
+    )
+    return found ?? []
+  }
+
+  async #orNull<T>(path: string, call: () => Promise<T>): Promise<T | null> {
+    try {
+      return await call()
+    } catch (thrown) {
+      if (codeOf(thrown) === 'ENOENT' || codeOf(thrown) === 'ENOTDIR') return null
+      throw translate(path, thrown)
+    }
+  }
+
+  async #translated<T>(path: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call()
+    } catch (thrown) {
+      throw translate(path, thrown)
+    }
+  }
+}
+
+function translate(path: string, thrown: unknown): SqlError {
+  if (thrown instanceof SqlError) return thrown
+  const code = codeOf(thrown)
+  const full = code === 'ENOSPC' || code === 'EDQUOT'
+  return new SqlError(
+    full ? SqlState.diskFull : SqlState.ioError,
+    `could not access "${path}": ${code ?? String(thrown)}`,
+    { cause: thrown },
+  )
+}
+
+function codeOf(thrown: unknown): string | undefined {
+  if (typeof thrown === 'object' && thrown !== null && 'code' in thrown) return String(thrown.code)
+  return undefined
+}
+
+function isTemporary(name: string): boolean {
+  return name.startsWith('.') && name.endsWith('.tmp')
+}
+
+function trimSlash(path: string): string {
+  return path.replace(/\/+$/, '')
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await fs.open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
