@@ -143,11 +143,13 @@ const ENGINE_NAMES: Readonly<Record<PrimitiveName, ScalarTypeName>> = {
   void: 'INTEGER',
 }
 
-/** The DuckDB type in which a Delta type's values are shown; void columns are null integers. */
+/** The DuckDB type in which a Delta type's values are shown: void as null integers, variant as JSON. */
 export function engineTypeOf(type: DataType): EngineType {
   switch (type.kind) {
     case 'primitive':
-      return scalarType(ENGINE_NAMES[type.name])
+      return type.name === 'variant'
+        ? scalarType('VARCHAR', 'JSON')
+        : scalarType(ENGINE_NAMES[type.name])
     case 'decimal':
       return { kind: 'decimal', width: type.precision, scale: type.scale }
     case 'interval':

@@ -1,0 +1,471 @@
+/** Snapshot: one immutable version of one table, replayed from its log. */
+
+import {
+  type Action,
+  actionOf,
+  type AddFile,
+  corrupt,
+  type Metadata,
+  parseActions,
+  type Protocol,
+} from './actions.js'
+import { deletionVectorId } from './deletion-vector.js'
+import { type EngineConnection, quoteLiteral } from './engine.js'
+import { SqlError, SqlState } from './errors.js'
+import { commitPath, parseLogFileName } from './log-path.js'
+import type { ObjectEntry, ObjectStore } from './object-store.js'
+import { parseSchemaString, type Schema } from './schema.js'
+import { requireReadable } from './table-features.js'
+
+/** A live data file, its path decoded. */
+export interface DataFile {
+  readonly add: AddFile
+  /** Canonical path: relative to the lake's root. */
+  readonly path: string
+}
+
+/**
+ * One version of one table.
+ *
+ * - `files` holds each live data file once, the newest action having won.
+ * - `protocol` has been checked: every reader feature it names is one that is read.
+ *
+ * Delta protocol, "Action Reconciliation".
+ */
+export interface Snapshot {
+  readonly tablePath: string
+  readonly version: number
+  readonly protocol: Protocol
+  readonly metadata: Metadata
+  readonly schema: Schema
+  readonly columnMapping: 'none' | 'name' | 'id'
+  readonly files: readonly DataFile[]
+  /** Bytes of all live files. */
+  readonly sizeBytes: number
+}
+
+/** One committed version, as far as the log still tells. */
+export interface CommitEntry {
+  readonly version: number
+  /** Commit time: in-commit timestamp where enabled, else the file's, made strictly increasing. */
+  readonly timestampMs: number
+}
+
+/** Which version a reader asks for. */
+export type VersionRequest =
+  | { readonly kind: 'latest' }
+  | { readonly kind: 'version'; readonly version: number }
+  | { readonly kind: 'timestamp'; readonly timestampMs: number }
+
+/** State while a log is replayed forward; maps keep insertion order, so files stay in order of commit. */
+interface Replay {
+  protocol: Protocol | undefined
+  metadata: Metadata | undefined
+  readonly files: Map<string, DataFile>
+}
+
+/**
+ * The snapshot of the table in folder `tablePath` at `version` (null: the newest), or null when
+ * the folder holds no Delta log.
+ *
+ * XX001 naming the file when the log is corrupt or has a gap, 22023 naming the versions that exist
+ * when the one asked for cannot be had, 0A000 for a feature that is not read.
+ */
+export async function loadSnapshot(
+  store: ObjectStore,
+  connection: EngineConnection,
+  tablePath: string,
+  version: number | null,
+): Promise<Snapshot | null> {
+  const log = await listLog(store, tablePath)
+  if (log.newest === null) return null
+  const target = version ?? log.newest
+  if (target > log.newest || target < 0) throw noSuchVersion(log, tablePath, target)
+  const failures: unknown[] = []
+  for (const start of [...log.checkpoints].filter((c) => c.version <= target).reverse()) {
+    if (!hasCommits(log, start.version + 1, target)) {
+      throw gap(log, tablePath, start.version + 1, target)
+    }
+    try {
+      const replay = await replayCheckpoint(store, connection, tablePath, start)
+      return await replayCommits(store, tablePath, replay, start.version + 1, target)
+    } catch (thrown) {
+      // An unreadable checkpoint is no loss while an older one, or the whole log, still exists.
+      if (!(thrown instanceof SqlError) || thrown.sqlState !== SqlState.dataCorrupted) throw thrown
+      failures.push(thrown)
+    }
+  }
+  if (!hasCommits(log, 0, target)) {
+    if (failures.length > 0) throw failures[0]
+    if (version !== null) throw noSuchVersion(log, tablePath, target)
+    throw gap(log, tablePath, 0, target)
+  }
+  return replayCommits(store, tablePath, emptyReplay(), 0, target)
+}
+
+/**
+ * `previous` brought up to the newest version; the same object when nothing was committed since.
+ *
+ * Asks the store only whether the next version exists.
+ */
+export async function refreshSnapshot(store: ObjectStore, previous: Snapshot): Promise<Snapshot> {
+  let target = previous.version
+  while ((await store.stat(`${previous.tablePath}/${commitPath(target + 1)}`)) !== null) target++
+  if (target === previous.version) return previous
+  const replay: Replay = {
+    protocol: previous.protocol,
+    metadata: previous.metadata,
+    files: new Map(previous.files.map((file) => [fileKey(file), file])),
+  }
+  return replayCommits(store, previous.tablePath, replay, previous.version + 1, target)
+}
+
+/** The commits of which the log still has the file, oldest first, with their times. */
+export async function listCommits(
+  store: ObjectStore,
+  tablePath: string,
+): Promise<readonly CommitEntry[]> {
+  const log = await listLog(store, tablePath)
+  const entries: CommitEntry[] = []
+  let previous = Number.NEGATIVE_INFINITY
+  for (const version of [...log.commits.keys()].sort((a, b) => a - b)) {
+    const object = log.commits.get(version) as ObjectEntry
+    const inCommit = await inCommitTimestamp(store, tablePath, version)
+    const timestampMs = inCommit ?? Math.max(object.modifiedMs, previous + 1)
+    previous = timestampMs
+    entries.push({ version, timestampMs })
+  }
+  return entries
+}
+
+/** The commitInfo of `version`, or null when the log no longer has it. */
+export async function readCommitInfo(
+  store: ObjectStore,
+  tablePath: string,
+  version: number,
+): Promise<{ readonly [key: string]: unknown } | null> {
+  const path = `${tablePath}/${commitPath(version)}`
+  const bytes = await store.read(path)
+  if (bytes === null) return null
+  for (const action of parseActions(bytes, path)) {
+    if (action.kind === 'commitInfo') return action.commitInfo
+  }
+  return null
+}
+
+/**
+ * The newest version committed at or before `timestampMs`.
+ *
+ * 22023 naming the times that exist when it lies before the first commit or after the last, as
+ * Spark refuses both.
+ */
+export async function versionAt(
+  store: ObjectStore,
+  tablePath: string,
+  timestampMs: number,
+): Promise<number> {
+  const commits = await listCommits(store, tablePath)
+  const first = commits[0]
+  const last = commits.at(-1)
+  if (first === undefined || last === undefined) {
+    throw new SqlError(SqlState.invalidParameterValue, `table "${tablePath}" has no commit left`)
+  }
+  if (timestampMs < first.timestampMs || timestampMs > last.timestampMs) {
+    throw new SqlError(
+      SqlState.invalidParameterValue,
+      `table "${tablePath}" has no version as of ${new Date(timestampMs).toISOString()}`,
+      {
+        detail:
+          `Its versions ${first.version} to ${last.version} were committed from ` +
+          `${new Date(first.timestampMs).toISOString()} to ${new Date(last.timestampMs).toISOString()}.`,
+      },
+    )
+  }
+  let found = first.version
+  for (const commit of commits) if (commit.timestampMs <= timestampMs) found = commit.version
+  return found
+}
+
+interface CheckpointStart {
+  readonly version: number
+  readonly paths: readonly string[]
+  readonly format: 'parquet' | 'json'
+}
+
+interface Log {
+  readonly newest: number | null
+  readonly commits: ReadonlyMap<number, ObjectEntry>
+  /** Complete checkpoints, oldest first. */
+  readonly checkpoints: readonly CheckpointStart[]
+}
+
+async function listLog(store: ObjectStore, tablePath: string): Promise<Log> {
+  const folder = `${tablePath}/_delta_log`
+  const commits = new Map<number, ObjectEntry>()
+  const checkpoints: CheckpointStart[] = []
+  const parts = new Map<string, { version: number; count: number; paths: string[] }>()
+  for (const object of await store.listFolder(folder)) {
+    const file = parseLogFileName(object.path.slice(folder.length + 1))
+    if (file?.kind === 'commit') commits.set(file.version, object)
+    if (file?.kind === 'checkpoint') {
+      checkpoints.push({ version: file.version, paths: [object.path], format: file.format })
+    }
+    if (file?.kind === 'checkpoint-part') {
+      const key = `${file.version}/${file.parts}`
+      const known = parts.get(key) ?? { version: file.version, count: file.parts, paths: [] }
+      known.paths.push(object.path)
+      parts.set(key, known)
+    }
+  }
+  for (const { version, count, paths } of parts.values()) {
+    if (paths.length === count) checkpoints.push({ version, paths, format: 'parquet' })
+  }
+  checkpoints.sort((a, b) => a.version - b.version)
+  const versions = [...commits.keys(), ...checkpoints.map((checkpoint) => checkpoint.version)]
+  return {
+    newest: versions.length === 0 ? null : versions.reduce((a, b) => Math.max(a, b)),
+    commits,
+    checkpoints,
+  }
+}
+
+function hasCommits(log: Log, from: number, to: number): boolean {
+  for (let version = from; version <= to; version++) if (!log.commits.has(version)) return false
+  return true
+}
+
+function gap(log: Log, tablePath: string, from: number, to: number): SqlError {
+  let missing = from
+  while (missing < to && log.commits.has(missing)) missing++
+  return corrupt(`${tablePath}/${commitPath(missing)}`, 'it is missing, the log has a gap there')
+}
+
+function noSuchVersion(log: Log, tablePath: string, version: number): SqlError {
+  const newest = log.newest ?? 0
+  const starts = [0, ...log.checkpoints.map((checkpoint) => checkpoint.version)]
+  const oldest = starts.find((start) =>
+    start === 0 ? hasCommits(log, 0, 0) : hasCommits(log, start + 1, newest),
+  )
+  return new SqlError(
+    SqlState.invalidParameterValue,
+    `version ${version} of table "${tablePath}" does not exist`,
+    { detail: `Available versions are ${oldest ?? newest} to ${newest}.` },
+  )
+}
+
+function emptyReplay(): Replay {
+  return { protocol: undefined, metadata: undefined, files: new Map() }
+}
+
+async function replayCheckpoint(
+  store: ObjectStore,
+  connection: EngineConnection,
+  tablePath: string,
+  start: CheckpointStart,
+): Promise<Replay> {
+  const replay = emptyReplay()
+  const sidecars: string[] = []
+  const take = (action: Action): void => {
+    if (action.kind === 'sidecar') {
+      const { path } = action.sidecar
+      sidecars.push(path.includes('/') ? path : `${tablePath}/_delta_log/_sidecars/${path}`)
+    } else if (action.kind !== 'remove') apply(replay, action, store, tablePath)
+  }
+  for (const path of start.paths) {
+    if (start.format === 'json') {
+      const bytes = await store.read(path)
+      if (bytes === null) throw corrupt(path, 'it is missing')
+      for (const action of parseActions(bytes, path)) take(action)
+    } else {
+      for (const action of await readCheckpointFile(store, connection, path)) take(action)
+    }
+  }
+  for (const path of sidecars) {
+    for (const action of await readCheckpointFile(store, connection, path)) take(action)
+  }
+  if (replay.protocol === undefined || replay.metadata === undefined) {
+    throw corrupt(start.paths[0] ?? tablePath, 'it holds no protocol or no metaData')
+  }
+  return replay
+}
+
+async function readCheckpointFile(
+  store: ObjectStore,
+  connection: EngineConnection,
+  path: string,
+): Promise<Action[]> {
+  const file = `read_parquet(${quoteLiteral(escapeGlob(store.engineUrl(path)))}, hive_partitioning = false)`
+  try {
+    const prepared = await connection.prepare(`SELECT * FROM ${file}`)
+    const present = new Set(prepared.columns.map((column) => column.name))
+    prepared.destroy()
+    const wanted = ['add', 'metaData', 'protocol', 'sidecar'].filter((name) => present.has(name))
+    if (wanted.length === 0) throw corrupt(path, 'it holds no actions')
+    const items = wanted.map(
+      (name) => `CASE WHEN "${name}" IS NOT NULL THEN to_json("${name}")::VARCHAR END`,
+    )
+    const some = wanted.map((name) => `"${name}" IS NOT NULL`).join(' OR ')
+    const rows = await connection.query(`SELECT ${items.join(', ')} FROM ${file} WHERE ${some}`)
+    const actions: Action[] = []
+    for (const row of rows) {
+      for (const [i, name] of wanted.entries()) {
+        const text = row[i]
+        if (typeof text !== 'string') continue
+        const action = actionOf({ [name]: JSON.parse(text) as unknown }, path)
+        if (action !== null) actions.push(action)
+      }
+    }
+    return actions
+  } catch (thrown) {
+    if (thrown instanceof SqlError) {
+      if (thrown.sqlState === SqlState.queryCanceled) throw thrown
+      if (thrown.sqlState === SqlState.dataCorrupted) throw thrown
+      throw corrupt(path, thrown.message, thrown)
+    }
+    throw thrown
+  }
+}
+
+async function replayCommits(
+  store: ObjectStore,
+  tablePath: string,
+  replay: Replay,
+  from: number,
+  to: number,
+): Promise<Snapshot> {
+  for (let version = from; version <= to; version++) {
+    const path = `${tablePath}/${commitPath(version)}`
+    const actions = await readCommit(store, path)
+    // The order inside one commit means nothing: what it removes goes before what it adds.
+    for (const action of actions) if (action.kind !== 'add') apply(replay, action, store, tablePath)
+    for (const action of actions) if (action.kind === 'add') apply(replay, action, store, tablePath)
+  }
+  return finish(replay, tablePath, to)
+}
+
+/** A commit that another engine is still writing looks cut off: it is read again before it is called corrupt. */
+async function readCommit(store: ObjectStore, path: string): Promise<readonly Action[]> {
+  for (let attempt = 0; ; attempt++) {
+    const bytes = await store.read(path)
+    if (bytes === null) throw corrupt(path, 'it is missing, the log has a gap there')
+    try {
+      return parseActions(bytes, path)
+    } catch (thrown) {
+      if (attempt === 3) throw thrown
+      await new Promise((resolve) => setTimeout(resolve, 20 * (attempt + 1)))
+    }
+  }
+}
+
+function apply(replay: Replay, action: Action, store: ObjectStore, tablePath: string): void {
+  switch (action.kind) {
+    case 'add': {
+      const file: DataFile = {
+        add: action.add,
+        path: resolvePath(store, tablePath, action.add.path),
+      }
+      replay.files.set(fileKey(file), file)
+      return
+    }
+    case 'remove':
+      replay.files.delete(
+        keyOf(
+          resolvePath(store, tablePath, action.remove.path),
+          deletionVectorId(action.remove.deletionVector),
+        ),
+      )
+      return
+    case 'metaData':
+      replay.metadata = action.metaData
+      return
+    case 'protocol':
+      replay.protocol = action.protocol
+      return
+    case 'commitInfo':
+    case 'sidecar':
+      return
+  }
+}
+
+function finish(replay: Replay, tablePath: string, version: number): Snapshot {
+  const path = `${tablePath}/${commitPath(version)}`
+  if (replay.protocol === undefined) throw corrupt(path, 'no protocol up to this version')
+  if (replay.metadata === undefined) throw corrupt(path, 'no metaData up to this version')
+  requireReadable(replay.protocol, tablePath)
+  const files = [...replay.files.values()]
+  return {
+    tablePath,
+    version,
+    protocol: replay.protocol,
+    metadata: replay.metadata,
+    schema: parseSchemaString(replay.metadata.schemaString),
+    columnMapping: columnMappingOf(replay.protocol, replay.metadata),
+    files,
+    sizeBytes: files.reduce((sum, file) => sum + Number(file.add.size), 0),
+  }
+}
+
+function columnMappingOf(protocol: Protocol, metadata: Metadata): 'none' | 'name' | 'id' {
+  const supported =
+    protocol.minReaderVersion === 2 || protocol.readerFeatures?.includes('columnMapping') === true
+  const mode = metadata.configuration['delta.columnMapping.mode'] ?? 'none'
+  if (!supported || mode === 'none') return 'none'
+  if (mode === 'name' || mode === 'id') return mode
+  throw new SqlError(SqlState.featureNotSupported, `column mapping mode "${mode}" is not known`)
+}
+
+function fileKey(file: DataFile): string {
+  return keyOf(file.path, deletionVectorId(file.add.deletionVector))
+}
+
+function keyOf(path: string, vectorId: string | null): string {
+  return vectorId === null ? path : `${path}\u0000${vectorId}`
+}
+
+/**
+ * The lake-relative path a log entry names: percent-decoded once, `file:` and absolute forms
+ * brought to the same spelling. Paths outside of the lake are kept absolute; reading them is
+ * refused by the engine unless the folder is allowed.
+ *
+ * Delta protocol, "Add File and Remove File".
+ */
+export function resolvePath(store: ObjectStore, tablePath: string, logged: string): string {
+  let path = logged
+  try {
+    path = decodeURIComponent(logged)
+  } catch {
+    // A stray percent sign: the writer did not encode, the path is taken as it stands.
+  }
+  const absolute = path.replace(/^file:(?:\/\/)?(?=\/)/, '')
+  if (absolute.startsWith('/')) {
+    const root = store.root.endsWith('/') ? store.root : `${store.root}/`
+    const plain = normalise(absolute)
+    return plain.startsWith(root) ? plain.slice(root.length) : plain
+  }
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) return path
+  return normalise(`${tablePath}/${path}`)
+}
+
+function normalise(path: string): string {
+  const parts: string[] = []
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop()
+    else if (part !== '.' && (part !== '' || parts.length === 0)) parts.push(part)
+  }
+  return parts.join('/')
+}
+
+/** `path` with the characters that DuckDB would take for a glob escaped. */
+export function escapeGlob(path: string): string {
+  return path.replace(/[*?[]/g, (char) => `[${char}]`)
+}
+
+async function inCommitTimestamp(
+  store: ObjectStore,
+  tablePath: string,
+  version: number,
+): Promise<number | null> {
+  const info = await readCommitInfo(store, tablePath, version)
+  const stamp = info?.inCommitTimestamp
+  return typeof stamp === 'number' ? stamp : null
+}
