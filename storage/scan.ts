@@ -2,6 +2,7 @@
 
 import { deletionVectorId } from './deletion-vector.js'
 import { type ColumnFacts, type Comparable, mayMatch, parseComparable } from './data-skipping.js'
+import { quoteNumbers } from './lossless-json.js'
 import type { ColumnPath, Predicate } from './predicate.js'
 import type { DataType, StructField } from './schema.js'
 import type { DataFile, Snapshot } from './snapshot.js'
@@ -166,19 +167,6 @@ function parseStatistics(file: DataFile): Statistics | null {
     maxValues: nested(fields.maxValues),
     nullCount: nested(fields.nullCount),
   }
-}
-
-/**
- * JSON with every number in quotes, so that parsing it loses no digit.
- *
- * @example
- * quoteNumbers('{"a":9007199254740993,"b":"1"}')   // '{"a":"9007199254740993","b":"1"}'
- */
-export function quoteNumbers(json: string): string {
-  return json.replace(
-    /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g,
-    (token) => (token.startsWith('"') ? token : `"${token}"`),
-  )
 }
 
 function lazily<T>(make: () => T): () => T {

@@ -12,6 +12,7 @@ import {
 import { deletionVectorId } from './deletion-vector.js'
 import { type EngineConnection, quoteLiteral } from './engine.js'
 import { SqlError, SqlState } from './errors.js'
+import { quoteNumbers } from './lossless-json.js'
 import { commitPath, parseLogFileName } from './log-path.js'
 import type { ObjectEntry, ObjectStore } from './object-store.js'
 import { parseSchemaString, type Schema } from './schema.js'
@@ -311,7 +312,14 @@ async function readCheckpointFile(
       for (const [i, name] of wanted.entries()) {
         const text = row[i]
         if (typeof text !== 'string') continue
-        const action = actionOf({ [name]: JSON.parse(text) as unknown }, path)
+        const record = JSON.parse(text) as { stats?: unknown; stats_parsed?: unknown }
+        // Statistics kept only as a struct hold numbers of any length: they are read losslessly.
+        if (name === 'add' && typeof record.stats !== 'string') {
+          record.stats_parsed = (
+            JSON.parse(quoteNumbers(text)) as { readonly stats_parsed?: unknown }
+          ).stats_parsed
+        }
+        const action = actionOf({ [name]: record }, path)
         if (action !== null) actions.push(action)
       }
     }

@@ -1,0 +1,102 @@
+/** Parquet signatures: which data files share one physical schema, read from their footers and remembered. */
+
+import { LRUCache } from 'lru-cache'
+import { type EngineConnection, quoteLiteral } from './engine.js'
+import type { EngineColumn } from './engine.js'
+import { escapeGlob } from './snapshot.js'
+
+/** A node of a Parquet schema tree. */
+export interface ParquetNode {
+  readonly name: string
+  readonly fieldId: number | null
+  readonly children: readonly ParquetNode[]
+}
+
+/** The physical schema that a group of files shares. */
+export interface ParquetSignature {
+  readonly key: string
+  readonly columns: readonly ParquetNode[]
+  /** What DuckDB reads the columns as. */
+  readonly engineColumns: readonly EngineColumn[]
+}
+
+// Data files are immutable, so what was read of one stays true; bounded by entries of about 100 bytes.
+const keysByFile = new LRUCache<string, string>({ max: 500_000 })
+const signatures = new LRUCache<string, ParquetSignature>({ max: 2_000 })
+
+/** The signature of each of `urls`; footers not seen before are read by one query. */
+export async function readSignatures(
+  connection: EngineConnection,
+  urls: readonly string[],
+): Promise<ReadonlyMap<string, ParquetSignature>> {
+  const found = new Map<string, ParquetSignature>()
+  const missing: string[] = []
+  for (const url of urls) {
+    const key = keysByFile.get(url)
+    const signature = key === undefined ? undefined : signatures.get(key)
+    if (signature === undefined) missing.push(url)
+    else found.set(url, signature)
+  }
+  for (let from = 0; from < missing.length; from += BATCH) {
+    const batch = missing.slice(from, from + BATCH)
+    const list = batch.map((url) => quoteLiteral(escapeGlob(url))).join(', ')
+    const rows = await connection.query(
+      `SELECT file_name, name, coalesce(num_children, 0)::INTEGER, field_id::INTEGER,
+              concat_ws('|', type, repetition_type, converted_type, scale, precision, logical_type)
+       FROM parquet_schema([${list}])`,
+    )
+    const byFile = new Map<string, FlatNode[]>()
+    for (const [file, name, childCount, fieldId, physical] of rows) {
+      const nodes = byFile.get(file as string)
+      const node: FlatNode = {
+        name: name as string,
+        childCount: childCount as number,
+        fieldId: fieldId as number | null,
+        physical: physical as string,
+      }
+      if (nodes === undefined) byFile.set(file as string, [node])
+      else nodes.push(node)
+    }
+    for (const url of batch) {
+      const nodes = byFile.get(url) ?? []
+      const key = JSON.stringify(nodes)
+      const signature = signatures.get(key) ?? (await makeSignature(connection, url, key, nodes))
+      signatures.set(key, signature)
+      keysByFile.set(url, key)
+      found.set(url, signature)
+    }
+  }
+  return found
+}
+
+/** Footers asked for in one query. */
+const BATCH = 1000
+
+interface FlatNode {
+  readonly name: string
+  readonly childCount: number
+  readonly fieldId: number | null
+  readonly physical: string
+}
+
+async function makeSignature(
+  connection: EngineConnection,
+  url: string,
+  key: string,
+  nodes: readonly FlatNode[],
+): Promise<ParquetSignature> {
+  let at = 0
+  const take = (): ParquetNode => {
+    const node = nodes[at++]
+    if (node === undefined) return { name: '', fieldId: null, children: [] }
+    const children = Array.from({ length: node.childCount }, take)
+    return { name: node.name, fieldId: node.fieldId, children }
+  }
+  const root = take()
+  const prepared = await connection.prepare(
+    `SELECT * FROM read_parquet(${quoteLiteral(escapeGlob(url))}, hive_partitioning = false)`,
+  )
+  const engineColumns = prepared.columns
+  prepared.destroy()
+  return { key, columns: root.children, engineColumns }
+}
