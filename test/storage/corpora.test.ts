@@ -17,7 +17,10 @@ const packs = fileURLToPath(new URL('../../../shared/corpora/', import.meta.url)
 const present = existsSync(packs)
 
 /** Tables with expected rows that are refused or differ, each with its reason. */
-const KNOWN: Readonly<Record<string, string>> = {}
+const KNOWN: Readonly<Record<string, string>> = {
+  'kernel-rs-golden/data-reader-partition-values/delta':
+    'its zone-less partition timestamps are in the time zone of the writer, which no reader knows',
+}
 
 let folder: string
 let engine: Engine

@@ -1,0 +1,249 @@
+/** Lake syntax: time travel clauses and the lake's own commands, which PostgreSQL's grammar lacks. */
+
+import { identifierName, isKeyword, type Token, tokenize } from './lexer.js'
+
+/** A time travel clause, taken out of a statement. */
+export interface TimeTravel {
+  /** Offset at which the name of the table begins that the clause follows. */
+  readonly nameStart: number
+  readonly kind: 'version' | 'timestamp'
+  /** The SQL of the version or time asked for. */
+  readonly expression: string
+}
+
+/** A statement without its time travel clauses, every other character in its place. */
+export interface LiftedStatement {
+  readonly text: string
+  readonly travels: readonly TimeTravel[]
+}
+
+/** A command that only a lake knows. */
+export type LakeCommand =
+  | { readonly kind: 'describe-history'; readonly name: readonly string[]; readonly limit: number | null }
+  | { readonly kind: 'describe-detail'; readonly name: readonly string[] }
+  | { readonly kind: 'unsupported'; readonly words: string }
+
+/** Words before which a table name ends and no time travel is meant. */
+const FROM_WORDS = new Set(['from', 'join', 'table', 'using', 'into'])
+
+/**
+ * Takes the time travel clauses out of one statement: `t VERSION AS OF 3`,
+ * `t FOR [SYSTEM_]VERSION AS OF $1`, `t TIMESTAMP AS OF now() - interval '1 day'`,
+ * `t FOR [SYSTEM_]TIMESTAMP|TIME AS OF …`, `t@v3`, `t@20260101000000000`, `t AT (VERSION => 3)`.
+ *
+ * Each is overwritten with blanks of the same length, so every later position stays true.
+ */
+export function liftTimeTravel(sql: string): LiftedStatement {
+  if (!/\bof\b|@|\bat\b/i.test(sql)) return { text: sql, travels: [] }
+  const tokens = tokenize(sql)
+  const travels: TimeTravel[] = []
+  const blanks: [number, number][] = []
+  for (let i = 0; i < tokens.length; i++) {
+    const name = tableNameEndingAt(tokens, i)
+    if (name === null) continue
+    const clause =
+      asOfClause(sql, tokens, i + 1) ?? atSignClause(tokens, i) ?? atClause(sql, tokens, i + 1)
+    if (clause === null) continue
+    travels.push({
+      nameStart: name.start,
+      kind: clause.kind,
+      expression: clause.expression,
+    })
+    blanks.push([clause.start, clause.end])
+    i = clause.last
+  }
+  if (travels.length === 0) return { text: sql, travels }
+  let text = sql
+  for (const [start, end] of blanks) {
+    text = text.slice(0, start) + text.slice(start, end).replace(/[^\n]/g, ' ') + text.slice(end)
+  }
+  return { text, travels }
+}
+
+interface Clause {
+  readonly kind: 'version' | 'timestamp'
+  readonly expression: string
+  readonly start: number
+  readonly end: number
+  readonly last: number
+}
+
+/** The first token of the qualified name that ends with token `i`, when it can be a table's. */
+function tableNameEndingAt(tokens: readonly Token[], i: number): Token | null {
+  const token = tokens[i]
+  if (token === undefined || (token.kind !== 'identifier' && token.kind !== 'quoted')) return null
+  let first = i
+  while (first >= 2 && tokens[first - 1]?.text === '.' && isName(tokens[first - 2])) first -= 2
+  const before = tokens[first - 1]
+  const start = tokens[first]
+  if (start === undefined || before === undefined) return null
+  if (before.kind === 'identifier' && FROM_WORDS.has(before.text.toLowerCase())) return start
+  if (isKeyword(before, 'only') || isKeyword(before, 'lateral')) return start
+  return before.text === ',' || before.text === '(' ? start : null
+}
+
+function isName(token: Token | undefined): boolean {
+  return token?.kind === 'identifier' || token?.kind === 'quoted'
+}
+
+function asOfClause(sql: string, tokens: readonly Token[], from: number): Clause | null {
+  let at = from
+  const start = tokens[at]
+  if (isKeyword(tokens[at], 'for')) at++
+  const word = tokens[at]
+  if (word?.kind !== 'identifier') return null
+  const kind = KINDS[word.text.toLowerCase()]
+  if (kind === undefined) return null
+  if (!isKeyword(tokens[at + 1], 'as') || !isKeyword(tokens[at + 2], 'of')) return null
+  const last = endOfExpression(tokens, at + 3)
+  return clauseOf(sql, tokens, kind, start, at + 3, last, last)
+}
+
+const KINDS: Readonly<Record<string, 'version' | 'timestamp'>> = {
+  version: 'version',
+  system_version: 'version',
+  timestamp: 'timestamp',
+  system_time: 'timestamp',
+  system_timestamp: 'timestamp',
+  time: 'timestamp',
+}
+
+/** `t@v3` and `t@yyyyMMddHHmmssSSS`, written without a blank. */
+function atSignClause(tokens: readonly Token[], i: number): Clause | null {
+  const name = tokens[i]
+  const sign = tokens[i + 1]
+  const value = tokens[i + 2]
+  if (name === undefined || sign?.text !== '@' || value === undefined) return null
+  if (sign.start !== name.end || value.start !== sign.end) return null
+  const version = /^v(\d+)$/i.exec(value.text)
+  if (version !== null) {
+    return { kind: 'version', expression: version[1] ?? '', start: sign.start, end: value.end, last: i + 2 }
+  }
+  const stamp = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{3})$/.exec(value.text)
+  if (stamp === null) return null
+  const [, year, month, day, hour, minute, second, milli] = stamp
+  const expression = `TIMESTAMPTZ '${year}-${month}-${day} ${hour}:${minute}:${second}.${milli}'`
+  return { kind: 'timestamp', expression, start: sign.start, end: value.end, last: i + 2 }
+}
+
+/** `t AT (VERSION => 3)`, DuckDB's own spelling. */
+function atClause(sql: string, tokens: readonly Token[], from: number): Clause | null {
+  if (!isKeyword(tokens[from], 'at') || tokens[from + 1]?.text !== '(') return null
+  const kind = KINDS[(tokens[from + 2]?.text ?? '').toLowerCase()]
+  if (kind === undefined || tokens[from + 3]?.text !== '=>') return null
+  let last = from + 4
+  for (let depth = 0; last < tokens.length; last++) {
+    const { text } = tokens[last] as Token
+    if (text === '(') depth++
+    else if (text === ')' && depth-- === 0) break
+  }
+  return clauseOf(sql, tokens, kind, tokens[from], from + 4, last - 1, last)
+}
+
+function clauseOf(
+  sql: string,
+  tokens: readonly Token[],
+  kind: 'version' | 'timestamp',
+  start: Token | undefined,
+  firstOfExpression: number,
+  lastOfExpression: number,
+  last: number,
+): Clause | null {
+  const first = tokens[firstOfExpression]
+  const end = tokens[lastOfExpression]
+  const close = tokens[last]
+  if (start === undefined || first === undefined || end === undefined || close === undefined) {
+    return null
+  }
+  if (lastOfExpression < firstOfExpression) return null
+  return {
+    kind,
+    expression: sql.slice(first.start, end.end),
+    start: start.start,
+    end: close.end,
+    last,
+  }
+}
+
+const TYPED_LITERALS = new Set(['timestamp', 'timestamptz', 'date', 'interval', 'time'])
+
+/** Index of the last token of the expression that begins at token `from`: operands joined by + - and AT TIME ZONE. */
+function endOfExpression(tokens: readonly Token[], from: number): number {
+  let at = endOfOperand(tokens, from)
+  for (;;) {
+    const next = tokens[at + 1]
+    if (next?.kind === 'operator' && (next.text === '+' || next.text === '-')) {
+      at = endOfOperand(tokens, at + 2)
+    } else if (
+      isKeyword(next, 'at') && isKeyword(tokens[at + 2], 'time') && isKeyword(tokens[at + 3], 'zone')
+    ) {
+      at = endOfOperand(tokens, at + 4)
+    } else return at
+  }
+}
+
+function endOfOperand(tokens: readonly Token[], from: number): number {
+  let at = from
+  const first = tokens[at]
+  if (first === undefined) return from - 1
+  if (first.kind === 'operator' && /^[+-]$/.test(first.text)) return endOfOperand(tokens, from + 1)
+  if (first.text === '(') at = endOfParentheses(tokens, at)
+  else if (first.kind === 'identifier' || first.kind === 'quoted') {
+    const word = first.text.toLowerCase()
+    if (TYPED_LITERALS.has(word) && tokens[at + 1]?.kind === 'string') at++
+    else {
+      while (tokens[at + 1]?.text === '.') at += 2
+      if (tokens[at + 1]?.text === '(') at = endOfParentheses(tokens, at + 1)
+    }
+  }
+  while (tokens[at + 1]?.text === '::') {
+    at += 2
+    if (isKeyword(tokens[at + 1], 'with') || isKeyword(tokens[at + 1], 'without')) at += 3
+    if (tokens[at + 1]?.text === '(') at = endOfParentheses(tokens, at + 1)
+  }
+  return at
+}
+
+function endOfParentheses(tokens: readonly Token[], open: number): number {
+  let depth = 0
+  for (let at = open; at < tokens.length; at++) {
+    if (tokens[at]?.text === '(') depth++
+    if (tokens[at]?.text === ')' && --depth === 0) return at
+  }
+  return tokens.length - 1
+}
+
+/** The lake command `sql` is, or null when it is none. */
+export function parseLakeCommand(sql: string): LakeCommand | null {
+  const tokens = tokenize(sql)
+  const first = tokens[0]?.text.toLowerCase() ?? ''
+  const second = tokens[1]?.text.toLowerCase() ?? ''
+  if (first === 'describe' || first === 'desc') {
+    const name = qualifiedName(tokens, 2)
+    if (second === 'history' && name.parts.length > 0) {
+      const limit = isKeyword(tokens[name.next], 'limit') ? Number(tokens[name.next + 1]?.text) : null
+      return { kind: 'describe-history', name: name.parts, limit }
+    }
+    if (second === 'detail' && name.parts.length > 0) {
+      return { kind: 'describe-detail', name: name.parts }
+    }
+  }
+  const words = UNSUPPORTED.find((pattern) => pattern.test(`${first} ${second}`))
+  return words === undefined ? null : { kind: 'unsupported', words: `${first} ${second}`.toUpperCase() }
+}
+
+const UNSUPPORTED = [/^optimize /, /^restore /, /^convert to/, /^reorg /, /^copy into/, /^create layer/]
+
+function qualifiedName(
+  tokens: readonly Token[],
+  from: number,
+): { readonly parts: readonly string[]; readonly next: number } {
+  const parts: string[] = []
+  let at = from
+  while (isName(tokens[at])) {
+    parts.push(identifierName(tokens[at] as Token))
+    if (tokens[at + 1]?.text !== '.') return { parts, next: at + 1 }
+    at += 2
+  }
+  return { parts, next: at }
+}

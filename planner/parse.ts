@@ -1,0 +1,98 @@
+/** Parse: SQL text to statements by PostgreSQL's own parser; the only file importing libpg-query. */
+
+import { LRUCache } from 'lru-cache'
+import { loadModule, parseSync } from 'libpg-query'
+import { SqlError, SqlState } from '../storage/errors.js'
+import { type LakeCommand, liftTimeTravel, parseLakeCommand, type TimeTravel } from './lake-syntax.js'
+import { tokenize } from './lexer.js'
+import type { Node } from './syntax-tree.js'
+
+/** One statement of the client's text. */
+export interface ParsedStatement {
+  /** As the client wrote it. */
+  readonly source: string
+  /** The same with time travel clauses blanked out: what the tree's locations point into. */
+  readonly text: string
+  /** UTF-16 offset of `source` in the whole text the client sent. */
+  readonly start: number
+  /** `{ SelectStmt: … }` and the like, as libpg-query prints it; null for a lake command. */
+  readonly tree: Node | null
+  readonly lakeCommand: LakeCommand | null
+  readonly travels: readonly TimeTravel[]
+}
+
+await loadModule()
+
+const cache = new LRUCache<string, readonly ParsedStatement[]>({
+  maxSize: 16 * 1024 * 1024,
+  // A tree is far larger than its text.
+  sizeCalculation: (_, sql) => 200 + sql.length * 20,
+})
+
+/**
+ * The statements of `sql`, none for blanks and comments.
+ *
+ * 42601 with the position in `sql` when PostgreSQL's parser refuses one, 54001 when one is nested
+ * too deeply.
+ */
+export function parseStatements(sql: string): readonly ParsedStatement[] {
+  const known = cache.get(sql)
+  if (known !== undefined) return known
+  const statements = splitStatements(sql).map(({ source, start }) => parseOne(source, start))
+  cache.set(sql, statements)
+  return statements
+}
+
+function splitStatements(sql: string): { readonly source: string; readonly start: number }[] {
+  const parts: { source: string; start: number }[] = []
+  let from = -1
+  let end = 0
+  let depth = 0
+  for (const token of tokenize(sql)) {
+    if (token.text === '(' && token.kind === 'symbol') depth++
+    if (token.text === ')' && token.kind === 'symbol') depth--
+    if (token.kind === 'symbol' && token.text === ';' && depth <= 0) {
+      if (from >= 0) parts.push({ source: sql.slice(from, end), start: from })
+      from = -1
+      depth = 0
+    } else {
+      if (from < 0) from = token.start
+      end = token.end
+    }
+  }
+  if (from >= 0) parts.push({ source: sql.slice(from, end), start: from })
+  return parts
+}
+
+function parseOne(source: string, start: number): ParsedStatement {
+  const lakeCommand = parseLakeCommand(source)
+  if (lakeCommand !== null) {
+    return { source, text: source, start, tree: null, lakeCommand, travels: [] }
+  }
+  const { text, travels } = liftTimeTravel(source)
+  try {
+    const parsed = parseSync(text) as { readonly stmts?: readonly { readonly stmt?: Node }[] }
+    const tree = parsed.stmts?.[0]?.stmt
+    if (tree === undefined) throw new SqlError(SqlState.syntaxError, 'no statement was found')
+    return { source, text, start, tree, lakeCommand: null, travels }
+  } catch (thrown) {
+    throw translate(thrown, start)
+  }
+}
+
+function translate(thrown: unknown, start: number): unknown {
+  if (thrown instanceof SqlError) return thrown
+  if (thrown instanceof RangeError) {
+    return new SqlError(SqlState.statementTooComplex, 'stack depth limit exceeded')
+  }
+  if (!(thrown instanceof Error)) return thrown
+  const details = (thrown as { readonly sqlDetails?: { readonly cursorPosition?: number } }).sqlDetails
+  if (/memory exhausted|stack depth/.test(thrown.message)) {
+    return new SqlError(SqlState.statementTooComplex, 'stack depth limit exceeded', { cause: thrown })
+  }
+  const cursor = details?.cursorPosition
+  return new SqlError(SqlState.syntaxError, thrown.message, {
+    cause: thrown,
+    position: cursor === undefined ? undefined : start + cursor + 1,
+  })
+}
