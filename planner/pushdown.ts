@@ -129,7 +129,11 @@ function convertExpression(expression: Node, context: Context): Predicate {
       const found = termOf(lexpr, context)
       const [low, high] = listOf(nodeOf(rexpr, 'List')?.items)
       if (found === null) return UNKNOWN
-      return and([compare('>=', found, low, context), compare('<=', found, high, context)])
+      // Not simplified: under NOT an unknown bound must stay in sight.
+      return {
+        kind: 'and',
+        parts: [compare('>=', found, low, context), compare('<=', found, high, context)],
+      }
     }
     case 'AEXPR_IN': {
       const found = termOf(lexpr, context)
@@ -152,15 +156,15 @@ function convertExpression(expression: Node, context: Context): Predicate {
       const prefix = /^[^%_\\]*/.exec(pattern)?.[0] ?? ''
       if (prefix === '' || !isText(found.type)) return UNKNOWN
       // Only "starts with" is claimed: rows that miss the rest are not excluded, so it must not be negated.
-      return and([{ kind: 'starts-with', term: found.term, prefix }, UNKNOWN_TRUE])
+      return {
+        kind: 'and',
+        parts: [{ kind: 'starts-with', term: found.term, prefix }, UNKNOWN],
+      }
     }
     default:
       return UNKNOWN
   }
 }
-
-// Keeps a weakened condition weak under NOT: its negation is then unknown too.
-const UNKNOWN_TRUE: Predicate = { kind: 'or', parts: [UNKNOWN, UNKNOWN] }
 
 function isText(type: DataType): boolean {
   return type.kind === 'primitive' && type.name === 'string'
