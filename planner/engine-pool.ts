@@ -25,9 +25,9 @@ export class EnginePool {
 
   /** A connection nobody else uses, with the session's TimeZone in force. */
   async lease(): Promise<EngineConnection> {
-    const connection = this.#idle.pop() ?? (await this.#engine.connect())
+    const connection = this.#idle.pop() ?? (await this.#open())
     this.#leased.add(connection)
-    const zone = this.#timeZone()
+    const zone = engineZone(this.#timeZone())
     if (this.#zones.get(connection) !== zone) {
       try {
         await connection.run(`SET SESSION TimeZone = ${quoteLiteral(zone)}`)
@@ -38,6 +38,12 @@ export class EnginePool {
       }
       this.#zones.set(connection, zone)
     }
+    return connection
+  }
+
+  async #open(): Promise<EngineConnection> {
+    const connection = await this.#engine.connect()
+    await connection.run('SET SESSION integer_division = true')
     return connection
   }
 
@@ -66,4 +72,12 @@ export class EnginePool {
     this.#leased.clear()
     this.#idle.length = 0
   }
+}
+
+/** DuckDB's name for a time zone of PostgreSQL's: fixed offsets are named, with inverted sign, by Etc. */
+function engineZone(zone: string): string {
+  const fixed = /^<[^>]*>([+-]?)(\d{1,2})(?::00)?$/.exec(zone)
+  if (fixed === null) return zone
+  const hours = Number(fixed[2])
+  return hours === 0 ? 'UTC' : `Etc/GMT${fixed[1] === '-' ? '-' : '+'}${hours}`
 }

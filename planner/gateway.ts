@@ -1,0 +1,77 @@
+/** Gateway: what all sessions of this process share. */
+
+import { Catalog } from '../catalog/catalog.js'
+import { Engine } from '../storage/engine.js'
+import { SqlError, SqlState } from '../storage/errors.js'
+import type { ObjectStore } from '../storage/object-store.js'
+import { SnapshotCache } from '../storage/snapshot-cache.js'
+import { createMacros } from './macros.js'
+import { NotificationHub } from './notification-hub.js'
+
+/** A session as the others see it. */
+export interface SessionEntry {
+  readonly processId: number
+  readonly user: string
+  cancel(reason: SqlError): void
+  terminate(reason: SqlError): void
+}
+
+/** How a Gateway is opened. */
+export interface GatewayOptions {
+  readonly store: ObjectStore
+  readonly engine: Engine
+  readonly database: string
+  readonly snapshotCacheBytes: number
+}
+
+/** The shared parts of one gateway: the engine, the names, the snapshots, the sessions. */
+export class Gateway {
+  readonly store: ObjectStore
+  readonly engine: Engine
+  readonly database: string
+  readonly catalog: Catalog
+  readonly snapshots: SnapshotCache
+  readonly notifications: NotificationHub = new NotificationHub()
+  readonly sessions: Map<number, SessionEntry> = new Map()
+  #nextProcessId = 1
+
+  private constructor(options: GatewayOptions) {
+    this.store = options.store
+    this.engine = options.engine
+    this.database = options.database
+    this.catalog = new Catalog(options.store)
+    this.snapshots = new SnapshotCache(options.store, options.engine, options.snapshotCacheBytes)
+  }
+
+  static async open(options: GatewayOptions): Promise<Gateway> {
+    const connection = await options.engine.connect()
+    await createMacros(connection)
+    connection.close()
+    return new Gateway(options)
+  }
+
+  nextProcessId(): number {
+    return this.#nextProcessId++
+  }
+
+  /** Ends the statement that a session runs; false when there is no such session. */
+  cancelSession(processId: number): boolean {
+    const session = this.sessions.get(processId)
+    session?.cancel(
+      new SqlError(SqlState.queryCanceled, 'canceling statement due to user request'),
+    )
+    return session !== undefined
+  }
+
+  terminateSession(processId: number): boolean {
+    const session = this.sessions.get(processId)
+    session?.terminate(
+      new SqlError(
+        SqlState.adminShutdown,
+        'terminating connection due to administrator command',
+        { severity: 'FATAL' },
+      ),
+    )
+    return session !== undefined
+  }
+}
