@@ -98,8 +98,7 @@ export async function openQuery(
     const text = await translated(statement, context, connection, values, typeOfValue(values), [])
     return await located(statement, text, async () => {
       const prepared = await connection.prepare(text.text)
-      const used = values.slice(0, prepared.parameterCount)
-      const stream = await prepared.stream(used)
+      const stream = await prepared.stream(values)
       return {
         kind: 'rows',
         columns: resultColumns(statement, prepared.columns),
@@ -285,7 +284,7 @@ async function snapshotFor(
     // A bare number of a version that is text, as drivers bind it, is cast like any literal.
     const rows = await connection.query(
       `SELECT CAST((${travel.expression}) AS ${type})`,
-      values.slice(0, highestParameter(travel.expression)),
+      values,
     )
     const value = rows[0]?.[0]
     if (value === null || value === undefined) {
@@ -304,10 +303,6 @@ async function snapshotFor(
     )
   }
   return snapshot
-}
-
-function highestParameter(sql: string): number {
-  return [...sql.matchAll(/\$(\d+)/g)].reduce((max, match) => Math.max(max, Number(match[1])), 0)
 }
 
 function resultColumns(

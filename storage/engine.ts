@@ -274,12 +274,20 @@ export class EnginePrepared {
     return duckdb.nparams(this.#handle)
   }
 
-  /** The type DuckDB infers for parameter `index` (1-based); null when it cannot tell. */
-  parameterType(index: number): EngineType | null {
-    if (index > this.parameterCount) return null
+  /** The type DuckDB infers for parameter `$number`; null when it cannot tell. */
+  parameterType(number: number): EngineType | null {
+    const index = this.#parameterNumbers().indexOf(number) + 1
+    if (index === 0) return null
     const type = duckdb.param_type(this.#handle, index)
     if (type === duckdb.Type.INVALID || type === duckdb.Type.SQLNULL) return null
     return readLogicalType(duckdb.param_logical_type(this.#handle, index))
+  }
+
+  /** The number written in the text for each parameter: a statement may use $2 without $1. */
+  #parameterNumbers(): number[] {
+    return Array.from({ length: this.parameterCount }, (_, i) =>
+      Number(duckdb.parameter_name(this.#handle, i + 1)),
+    )
   }
 
   /**
@@ -317,8 +325,9 @@ export class EnginePrepared {
 
   #bind(values: readonly EngineValue[]): void {
     assert(!this.#destroyed, 'the prepared statement is alive')
-    for (const [i, value] of values.entries()) {
-      duckdb.bind_value(this.#handle, i + 1, makeValue(value))
+    for (const [i, number] of this.#parameterNumbers().entries()) {
+      const value = values[number - 1]
+      if (value !== undefined) duckdb.bind_value(this.#handle, i + 1, makeValue(value))
     }
   }
 
