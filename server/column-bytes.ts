@@ -1,0 +1,282 @@
+/** ColumnBytes: one column of a batch as bytes on their way to the wire, row after row. */
+
+import { Oid } from '../catalog/pg-types.js'
+import type { ResultColumn, RowBatch } from '../planner/result.js'
+import { type ColumnVector, dereference, readVector } from '../storage/engine.js'
+import type { Scalar } from '../storage/engine-value.js'
+import { EPOCH_DAYS, EPOCH_MICROS, valueBinary } from './value-binary.js'
+import { type TextContext, valueText } from './value-text.js'
+
+/**
+ * The cells of a column, one after another.
+ *
+ * Cell i is bytes[ends[i-1] .. ends[i]]; where `nulls[i]` is 1 it is null and empty.
+ */
+export interface ColumnBytes {
+  readonly bytes: Buffer
+  readonly ends: Uint32Array
+  readonly nulls: Uint8Array
+}
+
+/** How a column's cells are made: text for format 0, binary for format 1. */
+export interface ColumnFormat {
+  readonly column: ResultColumn
+  readonly binary: boolean
+  readonly context: TextContext
+}
+
+/** Cells of the column at `index` of a batch of raw vectors or of values. */
+export function columnBytes(
+  batch: Exclude<RowBatch, { kind: 'encoded' }>,
+  index: number,
+  format: ColumnFormat,
+): ColumnBytes {
+  if (batch.kind === 'values') {
+    return fromValues(batch.rows.map((row) => row[index] ?? null), format)
+  }
+  const vector = batch.chunk.column(index)
+  const { from, to } = batch
+  return fromVector(vector, from, to, format) ?? fromValues(
+    readVector(vector, format.column.engineType, to).slice(from),
+    format,
+  )
+}
+
+function fromValues(values: readonly Scalar[], format: ColumnFormat): ColumnBytes {
+  const { column, binary, context } = format
+  const ends = new Uint32Array(values.length)
+  const nulls = new Uint8Array(values.length)
+  const parts: Uint8Array[] = []
+  let end = 0
+  for (const [i, value] of values.entries()) {
+    if (value === null) nulls[i] = 1
+    else {
+      const part = binary
+        ? valueBinary(value, column.engineType, column.pgType, context)
+        : Buffer.from(valueText(value, column.engineType, column.pgType, context), 'utf8')
+      parts.push(part)
+      end += part.length
+    }
+    ends[i] = end
+  }
+  return { bytes: Buffer.concat(parts, end), ends, nulls }
+}
+
+/** The common types straight from DuckDB's memory layout; null for the others. */
+function fromVector(
+  vector: ColumnVector,
+  from: number,
+  to: number,
+  format: ColumnFormat,
+): ColumnBytes | null {
+  const type = format.column.engineType
+  if (type.kind !== 'scalar') return null
+  const count = to - from
+  const nulls = nullsOf(vector, from, to)
+  switch (type.name) {
+    case 'VARCHAR':
+      return format.binary && format.column.pgType.oid === Oid.jsonb ? null : strings(vector, from, to, nulls)
+    case 'BLOB':
+      return format.binary ? strings(vector, from, to, nulls) : null
+    case 'BOOLEAN': {
+      const data = vector.data(to, 1)
+      return fixed(count, 1, nulls, (bytes, row, at) => {
+        const value = data[from + row] ?? 0
+        bytes[at] = format.binary ? value : value === 0 ? 0x66 : 0x74
+      })
+    }
+    case 'TINYINT':
+    case 'SMALLINT':
+    case 'INTEGER': {
+      const width = type.name === 'TINYINT' ? 1 : type.name === 'SMALLINT' ? 2 : 4
+      const data = vector.data(to, width)
+      const view = new DataView(data.buffer, data.byteOffset)
+      const read = (row: number): number =>
+        width === 4 ? view.getInt32((from + row) * 4, true)
+        : width === 2 ? view.getInt16((from + row) * 2, true)
+        : view.getInt8(from + row)
+      if (format.binary) {
+        const size = format.column.pgType.oid === Oid.int2 ? 2 : 4
+        return fixed(count, size, nulls, (bytes, row, at) => {
+          if (size === 2) bytes.writeInt16BE(read(row), at)
+          else bytes.writeInt32BE(read(row), at)
+        })
+      }
+      return variable(count, 11, nulls, (bytes, row, at) => writeInteger(bytes, read(row), at))
+    }
+    case 'BIGINT': {
+      const data = vector.data(to, 8)
+      const view = new DataView(data.buffer, data.byteOffset)
+      if (format.binary) {
+        if (format.column.pgType.oid !== Oid.int8) return null
+        return fixed(count, 8, nulls, (bytes, row, at) => {
+          bytes.writeBigInt64BE(view.getBigInt64((from + row) * 8, true), at)
+        })
+      }
+      return variable(count, 20, nulls, (bytes, row, at) => {
+        const high = view.getInt32((from + row) * 8 + 4, true)
+        if (high >= -0x20_0000 && high < 0x20_0000) {
+          return writeInteger(bytes, high * 0x1_0000_0000 + view.getUint32((from + row) * 8, true), at)
+        }
+        return at + bytes.write(String(view.getBigInt64((from + row) * 8, true)), at, 'latin1')
+      })
+    }
+    case 'DOUBLE':
+    case 'FLOAT': {
+      if (!format.binary) return null
+      const width = type.name === 'DOUBLE' ? 8 : 4
+      const data = vector.data(to, width)
+      const view = new DataView(data.buffer, data.byteOffset)
+      return fixed(count, width, nulls, (bytes, row, at) => {
+        if (width === 8) bytes.writeDoubleBE(view.getFloat64((from + row) * 8, true), at)
+        else bytes.writeFloatBE(view.getFloat32((from + row) * 4, true), at)
+      })
+    }
+    case 'DATE': {
+      if (!format.binary) return null
+      const data = vector.data(to, 4)
+      const view = new DataView(data.buffer, data.byteOffset)
+      return fixed(count, 4, nulls, (bytes, row, at) => {
+        const days = view.getInt32((from + row) * 4, true)
+        const infinite = days === 0x7fffffff || days === -0x7fffffff
+        bytes.writeInt32BE(!infinite ? days - EPOCH_DAYS : days > 0 ? 0x7fffffff : -0x80000000, at)
+      })
+    }
+    case 'TIMESTAMP':
+    case 'TIMESTAMPTZ': {
+      if (!format.binary) return null
+      const data = vector.data(to, 8)
+      const view = new DataView(data.buffer, data.byteOffset)
+      return fixed(count, 8, nulls, (bytes, row, at) => {
+        const micros = view.getBigInt64((from + row) * 8, true)
+        const value =
+          micros === 0x7fff_ffff_ffff_ffffn ? micros
+          : micros === -0x7fff_ffff_ffff_ffffn ? -0x8000_0000_0000_0000n
+          : micros - EPOCH_MICROS
+        bytes.writeBigInt64BE(value, at)
+      })
+    }
+    default:
+      return null
+  }
+}
+
+function nullsOf(vector: ColumnVector, from: number, to: number): Uint8Array {
+  const nulls = new Uint8Array(to - from)
+  const validity = vector.validity(to)
+  if (validity !== null) {
+    for (let row = from; row < to; row++) {
+      if ((((validity[row >> 3] ?? 0) >> (row & 7)) & 1) === 0) nulls[row - from] = 1
+    }
+  }
+  return nulls
+}
+
+function fixed(
+  count: number,
+  size: number,
+  nulls: Uint8Array,
+  write: (bytes: Buffer, row: number, at: number) => void,
+): ColumnBytes {
+  const bytes = Buffer.allocUnsafe(count * size)
+  const ends = new Uint32Array(count)
+  let at = 0
+  for (let row = 0; row < count; row++) {
+    if (nulls[row] === 0) {
+      write(bytes, row, at)
+      at += size
+    }
+    ends[row] = at
+  }
+  return { bytes, ends, nulls }
+}
+
+function variable(
+  count: number,
+  sizeMax: number,
+  nulls: Uint8Array,
+  write: (bytes: Buffer, row: number, at: number) => number,
+): ColumnBytes {
+  const bytes = Buffer.allocUnsafe(count * sizeMax)
+  const ends = new Uint32Array(count)
+  let at = 0
+  for (let row = 0; row < count; row++) {
+    if (nulls[row] === 0) at = write(bytes, row, at)
+    ends[row] = at
+  }
+  return { bytes, ends, nulls }
+}
+
+/** Writes a safe integer's digits at `at`; answers where they end. */
+function writeInteger(bytes: Buffer, value: number, at: number): number {
+  let rest = value
+  let start = at
+  if (rest < 0) {
+    bytes[start++] = 0x2d
+    rest = -rest
+  }
+  let size = 1
+  for (let limit = 10; rest >= limit; limit *= 10) size++
+  for (let i = start + size - 1; i >= start; i--) {
+    const next = Math.floor(rest / 10)
+    bytes[i] = 0x30 + (rest - next * 10)
+    rest = next
+  }
+  return start + size
+}
+
+/** Bytes by which two strings may lie apart and still be fetched as one run: less than a page. */
+const RUN_GAP_MAX = 4096
+
+/**
+ * Strings: short ones stand in the vector itself, long ones behind pointers. The long strings of a
+ * chunk lie side by side, so they are fetched in runs instead of one by one.
+ */
+function strings(vector: ColumnVector, from: number, to: number, nulls: Uint8Array): ColumnBytes {
+  const count = to - from
+  const data = vector.data(to, 16)
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
+  const ends = new Uint32Array(count)
+  let total = 0
+  const runs: { lo: number; hi: number; bytes: Uint8Array | null }[] = []
+  const runOf = new Uint32Array(count)
+  for (let row = 0; row < count; row++) {
+    if (nulls[row] === 0) {
+      const at = (from + row) * 16
+      const length = view.getUint32(at, true)
+      total += length
+      if (length > 12) {
+        const pointer = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 0x1_0000_0000
+        const last = runs.at(-1)
+        if (last !== undefined && pointer >= last.lo && pointer <= last.hi + RUN_GAP_MAX) {
+          last.hi = Math.max(last.hi, pointer + length)
+        } else runs.push({ lo: pointer, hi: pointer + length, bytes: null })
+        runOf[row] = runs.length - 1
+      }
+    }
+    ends[row] = total
+  }
+  const address = new ArrayBuffer(8)
+  for (const run of runs) {
+    new DataView(address).setBigUint64(0, BigInt(run.lo), true)
+    run.bytes = dereference(address, 0, run.hi - run.lo)
+  }
+  const bytes = Buffer.allocUnsafe(total)
+  let written = 0
+  for (let row = 0; row < count; row++) {
+    if (nulls[row] === 1) continue
+    const at = (from + row) * 16
+    const length = view.getUint32(at, true)
+    if (length <= 12) {
+      for (let i = 0; i < length; i++) bytes[written + i] = data[at + 4 + i] ?? 0
+    } else {
+      const run = runs[runOf[row] ?? 0]
+      const pointer = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 0x1_0000_0000
+      if (run?.bytes) {
+        bytes.set(run.bytes.subarray(pointer - run.lo, pointer - run.lo + length), written)
+      }
+    }
+    written += length
+  }
+  return { bytes, ends, nulls }
+}
