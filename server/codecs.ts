@@ -52,7 +52,7 @@ function badText(oid: number, text: string): SqlError {
 function parseText(text: string, oid: number, type: EngineType, style: OutputStyle): Scalar {
   if (type.kind === 'list') {
     const elementOid = pgTypeByOid(oid)?.elementOid ?? Oid.text
-    return parseArray(text, oid).map((item) => textElement(item, elementOid, type.child, style))
+    return parseArray(text).map((item) => textElement(item, elementOid, type.child, style))
   }
   if (type.kind !== 'scalar') throw badText(oid, text)
   const plain = text.trim()
@@ -281,7 +281,14 @@ function decimalValue(unscaled: bigint, scale: number): EngineValue {
 /** The elements of an array literal: text, null, or nested arrays. */
 type ArrayItem = string | null | readonly ArrayItem[]
 
-function parseArray(text: string, oid: number): readonly ArrayItem[] {
+function severalDimensions(): SqlError {
+  return new SqlError(
+    SqlState.featureNotSupported,
+    'array parameters of several dimensions are not supported',
+  )
+}
+
+function parseArray(text: string): readonly ArrayItem[] {
   let at = text.indexOf('{')
   const malformed = (): SqlError =>
     new SqlError(SqlState.invalidTextRepresentation, `malformed array literal: "${text}"`)
@@ -324,13 +331,12 @@ function parseArray(text: string, oid: number): readonly ArrayItem[] {
   }
   const found = items()
   if (text.slice(at).trim() !== '') throw malformed()
-  void oid
   return found
 }
 
 function textElement(item: ArrayItem, oid: number, type: EngineType, style: OutputStyle): Scalar {
   if (item === null) return null
-  if (typeof item !== 'string') return item.map((one) => textElement(one, oid, type, style))
+  if (typeof item !== 'string') throw severalDimensions()
   return parseText(item, oid, type, style)
 }
 
@@ -424,6 +430,7 @@ function decodeArray(bytes: Uint8Array, view: DataView): Scalar {
   try {
     const dimensions = view.getInt32(0)
     const elementOid = view.getUint32(8)
+    if (dimensions > 1) throw severalDimensions()
     const counts = Array.from({ length: dimensions }, (_, i) => view.getInt32(12 + i * 8))
     let at = 12 + dimensions * 8
     const read = (depth: number): Scalar => {
