@@ -137,7 +137,7 @@ class DemoTable {
     return rows.map((row) => row[0] as string | null)
   }
 
-  async #writeFile(query: string, partitionValue: string | null): Promise<{ readonly path: string } & object> {
+  async #writeFile(query: string, partitionValue: string | null): Promise<{ readonly path: string; readonly [key: string]: unknown }> {
     const folder = this.#partition === null ? '' : `${this.#partition}=${partitionValue}/`
     const path = `${folder}part-${printVersion(this.#version).slice(-5)}-${randomUUID()}.zstd.parquet`
     const stored = this.#columns.filter((column) => column.name !== this.#partition)
