@@ -1,0 +1,49 @@
+/** A whole gateway in this process, on free ports and a lake of its own. */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Gateway } from '../../planner/gateway.js'
+import { readConfig } from '../../server/config.js'
+import { listen } from '../../server/listener.js'
+import { createDemoLake } from '../../storage/demo-lake.js'
+import { Engine } from '../../storage/engine.js'
+import { LocalStore } from '../../storage/local-store.js'
+
+export interface TestGateway {
+  readonly port: number
+  readonly httpPort: number
+  readonly lake: string
+  readonly bugs: unknown[]
+  close(): Promise<void>
+}
+
+/** Starts a gateway on a demonstration lake of its own. */
+export async function startGateway(options: { readonly password?: string } = {}): Promise<TestGateway> {
+  const lake = mkdtempSync(join(tmpdir(), 'lakegate-lake-'))
+  const config = readConfig(
+    ['--port=0', '--http-port=0', '--shutdown-timeout-ms=200'],
+    options.password === undefined ? {} : { LAKEGATE_PASSWORD: options.password },
+  )
+  const engine = await Engine.open({ allowedDirectories: [lake], tempDirectory: '' })
+  const store = new LocalStore(lake)
+  const connection = await engine.connect()
+  await createDemoLake(store, connection)
+  connection.close()
+  const gateway = await Gateway.open({
+    store, engine, database: 'lake', snapshotCacheBytes: 64 * 1024 * 1024,
+  })
+  const bugs: unknown[] = []
+  const listener = await listen(config, gateway, (bug) => bugs.push(bug))
+  return {
+    port: listener.port,
+    httpPort: listener.httpPort,
+    lake,
+    bugs,
+    close: async () => {
+      await listener.close()
+      await engine.close()
+      rmSync(lake, { recursive: true, force: true })
+    },
+  }
+}
