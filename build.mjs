@@ -1,4 +1,4 @@
-/** Builds dist/: the TypeScript sources by tsc and the row encoder by AssemblyScript; `--if-stale` skips what is up to date. */
+/** Builds dist/: the TypeScript sources by tsc; `--if-stale` skips what is up to date. */
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
@@ -7,11 +7,18 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('.', import.meta.url))
 const stamp = join(root, 'dist', '.built')
-const sources = ['server', 'planner', 'catalog', 'storage', 'package.json', 'tsconfig.json', 'build.mjs']
+const sources = [
+  'server',
+  'planner',
+  'catalog',
+  'storage',
+  'package.json',
+  'tsconfig.json',
+  'build.mjs',
+]
 
 if (!process.argv.includes('--if-stale') || isStale()) {
   run('tsc', ['-p', '.'])
-  buildRowEncoder()
   mkdirSync(join(root, 'dist'), { recursive: true })
   writeFileSync(stamp, '')
 }
@@ -27,24 +34,9 @@ function newestMs(path) {
   if (!stat.isDirectory()) return stat.mtimeMs
   let newest = stat.mtimeMs
   for (const entry of readdirSync(path, { withFileTypes: true })) {
-    if (entry.name === 'build') continue
     newest = Math.max(newest, newestMs(join(path, entry.name)))
   }
   return newest
-}
-
-function buildRowEncoder() {
-  const source = join('server', 'row-encoder', 'assembly', 'index.ts')
-  if (!existsSync(join(root, source))) return
-  run('asc', [
-    source,
-    '-O3',
-    '--runtime',
-    'stub',
-    '--noAssert',
-    '-o',
-    join('dist', 'server', 'row-encoder', 'row-encoder.wasm'),
-  ])
 }
 
 function run(tool, args) {

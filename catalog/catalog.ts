@@ -88,10 +88,7 @@ export class Catalog {
    *
    * The exact spelling wins; without it a folder that differs in case only is taken.
    */
-  async resolve(
-    name: readonly string[],
-    searchPath: readonly string[],
-  ): Promise<Relation | null> {
+  async resolve(name: readonly string[], searchPath: readonly string[]): Promise<Relation | null> {
     const relation = name.at(-1) ?? ''
     const layers = name.length > 1 ? [name.at(-2) ?? ''] : searchPath
     await this.#replay()

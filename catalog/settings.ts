@@ -48,7 +48,12 @@ const integer =
   }
 
 const UNITS_MS: Readonly<Record<string, number>> = {
-  us: 0.001, ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000,
+  us: 0.001,
+  ms: 1,
+  s: 1000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
 }
 
 /** A duration in milliseconds, shown in the largest unit that divides it. */
@@ -71,7 +76,12 @@ const duration = (value: string, name: string): string => {
     )
   }
   if (ms === 0) return '0'
-  for (const [suffix, size] of [['d', 86_400_000], ['h', 3_600_000], ['min', 60_000], ['s', 1000]] as const) {
+  for (const [suffix, size] of [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1000],
+  ] as const) {
     if (ms % size === 0) return `${ms / size}${suffix}`
   }
   return `${ms}ms`
@@ -85,11 +95,20 @@ function invalid(name: string, value: string): SqlError {
 }
 
 const STYLES: Readonly<Record<string, string>> = {
-  iso: 'ISO', sql: 'SQL', postgres: 'Postgres', german: 'German',
+  iso: 'ISO',
+  sql: 'SQL',
+  postgres: 'Postgres',
+  german: 'German',
 }
 const ORDERS: Readonly<Record<string, string>> = {
-  mdy: 'MDY', us: 'MDY', noneuro: 'MDY', noneuropean: 'MDY',
-  dmy: 'DMY', euro: 'DMY', european: 'DMY', ymd: 'YMD',
+  mdy: 'MDY',
+  us: 'MDY',
+  noneuro: 'MDY',
+  noneuropean: 'MDY',
+  dmy: 'DMY',
+  euro: 'DMY',
+  european: 'DMY',
+  ymd: 'YMD',
 }
 
 const dateStyle = (value: string, name: string): string => {
@@ -132,7 +151,10 @@ const timeZone = (value: string, name: string): string => {
 }
 
 const encoding = (value: string, name: string): string => {
-  const plain = value.replace(/^['"]|['"]$/g, '').replaceAll(/[-_ ]/g, '').toLowerCase()
+  const plain = value
+    .replace(/^['"]|['"]$/g, '')
+    .replaceAll(/[-_ ]/g, '')
+    .toLowerCase()
   if (plain === 'utf8' || plain === 'unicode') return 'UTF8'
   if (plain === 'sqlascii') return 'UTF8'
   throw invalid(name, value)
@@ -141,7 +163,11 @@ const encoding = (value: string, name: string): string => {
 const isolation = oneOf('serializable', 'repeatable read', 'read committed', 'read uncommitted')
 
 const DEFINITIONS: Readonly<Record<string, Definition>> = {
-  application_name: { default: '', accept: (v) => v.replace(/[^\x20-\x7e]/g, '?').slice(0, 63), reported: true },
+  application_name: {
+    default: '',
+    accept: (v) => v.replace(/[^\x20-\x7e]/g, '?').slice(0, 63),
+    reported: true,
+  },
   array_nulls: { default: 'on', accept: bool },
   backslash_quote: { default: 'safe_encoding' },
   bytea_output: { default: 'hex', accept: oneOf('escape', 'hex') },
@@ -149,7 +175,18 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
   client_encoding: { default: 'UTF8', accept: encoding, reported: true },
   client_min_messages: {
     default: 'notice',
-    accept: oneOf('debug5', 'debug4', 'debug3', 'debug2', 'debug1', 'debug', 'log', 'notice', 'warning', 'error'),
+    accept: oneOf(
+      'debug5',
+      'debug4',
+      'debug3',
+      'debug2',
+      'debug1',
+      'debug',
+      'log',
+      'notice',
+      'warning',
+      'error',
+    ),
   },
   constraint_exclusion: { default: 'partition' },
   cursor_tuple_fraction: { default: '0.1' },
@@ -343,10 +380,7 @@ export class Settings {
       throw unrecognised(key)
     }
     if (definition.readOnly === true && !override) {
-      throw new SqlError(
-        SqlState.cantChangeRuntimeParam,
-        `parameter "${key}" cannot be changed`,
-      )
+      throw new SqlError(SqlState.cantChangeRuntimeParam, `parameter "${key}" cannot be changed`)
     }
     return definition.accept === undefined
       ? value
@@ -367,10 +401,7 @@ function aliasOf(key: string): string {
 }
 
 function unrecognised(name: string): SqlError {
-  return new SqlError(
-    SqlState.undefinedObject,
-    `unrecognized configuration parameter "${name}"`,
-  )
+  return new SqlError(SqlState.undefinedObject, `unrecognized configuration parameter "${name}"`)
 }
 
 /** The names of a comma-separated list, quotes taken off. */

@@ -11,11 +11,13 @@ export function copyFormat(options: readonly Node[], columns: readonly string[])
     const element = nodeOf(option, 'DefElem')
     if (element === undefined) continue
     const name = String(element.defname)
-    if (given.has(name)) throw new SqlError(SqlState.syntaxError, 'conflicting or redundant options')
+    if (given.has(name))
+      throw new SqlError(SqlState.syntaxError, 'conflicting or redundant options')
     given.set(name, element.arg)
   }
   for (const name of given.keys()) {
-    if (!KNOWN.has(name)) throw new SqlError(SqlState.syntaxError, `option "${name}" not recognized`)
+    if (!KNOWN.has(name))
+      throw new SqlError(SqlState.syntaxError, `option "${name}" not recognized`)
   }
   const text = (name: string): string | undefined => {
     const value = given.get(name)
@@ -38,17 +40,26 @@ export function copyFormat(options: readonly Node[], columns: readonly string[])
   const csv = format === 'csv'
   const delimiter = text('delimiter') ?? (csv ? ',' : '\t')
   if (delimiter.length !== 1) {
-    throw new SqlError(SqlState.featureNotSupported, 'COPY delimiter must be a single one-byte character')
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      'COPY delimiter must be a single one-byte character',
+    )
   }
   if (/[\r\n]/.test(delimiter)) {
-    throw new SqlError(SqlState.invalidParameterValue, 'COPY delimiter cannot be newline or carriage return')
+    throw new SqlError(
+      SqlState.invalidParameterValue,
+      'COPY delimiter cannot be newline or carriage return',
+    )
   }
   if (!csv && (given.has('quote') || given.has('escape') || given.has('force_quote'))) {
     throw new SqlError(SqlState.featureNotSupported, 'COPY quote available only in CSV mode')
   }
   const quote = text('quote') ?? '"'
   if (quote.length !== 1) {
-    throw new SqlError(SqlState.featureNotSupported, 'COPY quote must be a single one-byte character')
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      'COPY quote must be a single one-byte character',
+    )
   }
   return {
     format,
@@ -61,7 +72,16 @@ export function copyFormat(options: readonly Node[], columns: readonly string[])
   }
 }
 
-const KNOWN = new Set(['format', 'delimiter', 'null', 'header', 'quote', 'escape', 'force_quote', 'encoding'])
+const KNOWN = new Set([
+  'format',
+  'delimiter',
+  'null',
+  'header',
+  'quote',
+  'escape',
+  'force_quote',
+  'encoding',
+])
 
 function forceQuote(value: unknown, columns: readonly string[]): readonly number[] | 'all' {
   if (value === undefined) return []

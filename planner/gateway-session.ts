@@ -179,7 +179,9 @@ export class GatewaySession implements Session {
   }
 
   async parameterTypes(statementName: string): Promise<readonly PgType[]> {
-    return this.#guard(async () => (await this.#describe(this.#statement(statementName))).parameterTypes)
+    return this.#guard(
+      async () => (await this.#describe(this.#statement(statementName))).parameterTypes,
+    )
   }
 
   async bind(
@@ -514,11 +516,13 @@ export class GatewaySession implements Session {
     const select = nodeOf(tree, 'SelectStmt')
     if (tree !== null && select !== undefined && select.intoClause === undefined) {
       const effect = gatewayCall(tree)
-      if (effect !== null) return { parameterTypes: oids.map(pgType), columns: [effectColumn(effect)] }
+      if (effect !== null)
+        return { parameterTypes: oids.map(pgType), columns: [effectColumn(effect)] }
       return describeQuery(statement, oids, this.#context(), engineTypeOfOid)
     }
-    const parameterTypes = Array.from({ length: tree === null ? 0 : parameterCount(statement) }, (_, i) =>
-      pgType((oids[i] ?? 0) || Oid.text),
+    const parameterTypes = Array.from(
+      { length: tree === null ? 0 : parameterCount(statement) },
+      (_, i) => pgType((oids[i] ?? 0) || Oid.text),
     )
     const show = nodeOf(tree, 'VariableShowStmt')
     if (show !== undefined) return { parameterTypes, columns: showColumns(String(show.name)) }
@@ -553,7 +557,8 @@ export class GatewaySession implements Session {
     const fields = (tree[kind] ?? {}) as Node
     switch (kind) {
       case 'SelectStmt':
-        if (fields.intoClause !== undefined) throw notSupported('SELECT INTO', 'use CREATE TEMP TABLE … AS')
+        if (fields.intoClause !== undefined)
+          throw notSupported('SELECT INTO', 'use CREATE TEMP TABLE … AS')
         return this.#select(statement, tree, values, cancellation)
       case 'TransactionStmt':
         return this.#transaction(fields)
@@ -598,7 +603,10 @@ export class GatewaySession implements Session {
         return this.#createTemporaryAs(statement, fields, values, cancellation)
       default:
         throw notSupported(
-          kind.replace(/Stmt$/, '').replace(/([a-z])([A-Z])/g, '$1 $2').toUpperCase(),
+          kind
+            .replace(/Stmt$/, '')
+            .replace(/([a-z])([A-Z])/g, '$1 $2')
+            .toUpperCase(),
         )
     }
   }
@@ -825,7 +833,10 @@ export class GatewaySession implements Session {
         const quote = name === 'search_path'
         const texts = args.map((arg) => settingText(arg, quote))
         if (local && this.#block?.explicit !== true) {
-          this.#warn(SqlState.noActiveSqlTransaction, 'SET LOCAL can only be used in transaction blocks')
+          this.#warn(
+            SqlState.noActiveSqlTransaction,
+            'SET LOCAL can only be used in transaction blocks',
+          )
         }
         this.#assign(name, texts.join(', '), local)
         return { kind: 'command', tag: 'SET' }
@@ -836,7 +847,11 @@ export class GatewaySession implements Session {
   #show(name: string): Execution {
     const columns = showColumns(name)
     if (name === 'all') {
-      return rowsExecution(columns, this.settings.all().map(([key, value]) => [key, value, '']), 'SHOW')
+      return rowsExecution(
+        columns,
+        this.settings.all().map(([key, value]) => [key, value, '']),
+        'SHOW',
+      )
     }
     return rowsExecution(columns, [[this.settings.get(name)]], 'SHOW')
   }
@@ -989,10 +1004,16 @@ export class GatewaySession implements Session {
     const raw = nodeOf(node, 'A_Const')?.fval as { readonly fval?: string } | undefined
     const value = raw?.fval ?? constantOf(node) ?? constantOf(cast?.arg)
     if (value === undefined) throw notSupported('EXECUTE with an argument that is no constant')
-    const engineType: EngineType = engineTypeOfOid(type.oid) ?? { kind: 'decimal', width: 38, scale: 10 }
+    const engineType: EngineType = engineTypeOfOid(type.oid) ?? {
+      kind: 'decimal',
+      width: 38,
+      scale: 10,
+    }
     if (value === null) return { type: engineType, value: null }
     const rows = await this.#pool.with((connection) =>
-      connection.query(`SELECT CAST(${quoteLiteral(String(value))} AS ${printEngineType(engineType)})`),
+      connection.query(
+        `SELECT CAST(${quoteLiteral(String(value))} AS ${printEngineType(engineType)})`,
+      ),
     )
     return { type: engineType, value: rows[0]?.[0] ?? null }
   }
@@ -1051,11 +1072,9 @@ export class GatewaySession implements Session {
   ): Promise<Execution> {
     if (fields.is_from === true) throw notSupported('COPY FROM')
     if (fields.filename !== undefined || fields.is_program === true) {
-      throw new SqlError(
-        SqlState.insufficientPrivilege,
-        'permission denied to COPY to a file',
-        { hint: 'Use COPY … TO STDOUT or psql\'s \\copy.' },
-      )
+      throw new SqlError(SqlState.insufficientPrivilege, 'permission denied to COPY to a file', {
+        hint: "Use COPY … TO STDOUT or psql's \\copy.",
+      })
     }
     const range = fields.relation as Node | undefined
     let inner: ParsedStatement | undefined
@@ -1068,9 +1087,13 @@ export class GatewaySession implements Session {
         .join('.')
       inner = parseStatements(`SELECT ${columns} FROM ${name}`)[0]
     }
-    if (inner === undefined || kindOf(inner.tree ?? {}) !== 'SelectStmt') throw notSupported('COPY of this query')
+    if (inner === undefined || kindOf(inner.tree ?? {}) !== 'SelectStmt')
+      throw notSupported('COPY of this query')
     const execution = await openQuery(inner, values, this.#context(), cancellation)
-    const copy = copyFormat(listOf(fields.options), execution.columns.map((column) => column.name))
+    const copy = copyFormat(
+      listOf(fields.options),
+      execution.columns.map((column) => column.name),
+    )
     return { ...execution, kind: 'copy-out', copy, tag: (rowCount) => `COPY ${rowCount}` }
   }
 
@@ -1091,30 +1114,44 @@ export class GatewaySession implements Session {
     const query = fields.query as Node
     if (kindOf(query) !== 'SelectStmt') throw notSupported('EXPLAIN of this statement')
     const inner = this.#inner(statement, query)
-    return withTranslation(inner, values, this.#context(), cancellation, async (connection, sql, scans) => {
-      const head = `EXPLAIN (${analyze ? 'ANALYZE, ' : ''}FORMAT ${format === 'json' ? 'json' : 'text'})`
-      const rows = await connection.query(`${head} ${sql}`, values)
-      const plan = rows.map((row) => String(row.at(-1) ?? '')).join('\n')
-      const tables = scans.map(({ name, scan }) => ({
-        table: name,
-        version: scan.snapshot.version,
-        filesTotal: scan.snapshot.files.length,
-        filesAfterPartitions: scan.filesAfterPartitions,
-        filesAfterStatistics: scan.files.length,
-        sizeBytes: scan.sizeBytes,
-      }))
-      const columns = [textColumn('QUERY PLAN')]
-      if (format === 'json') {
-        const text = JSON.stringify([{ Tables: tables, Plan: JSON.parse(plan) as unknown }], null, 2)
-        return rowsExecution(columns, [[text]], 'EXPLAIN')
-      }
-      const lines = tables.map(
-        (table) =>
-          `Delta Scan on ${table.table} version ${table.version}: ${table.filesAfterStatistics} of ${table.filesTotal} files ` +
-          `(${table.filesAfterPartitions} after partition pruning, ${table.filesAfterStatistics} after statistics), ${table.sizeBytes} bytes`,
-      )
-      return rowsExecution(columns, [...lines, ...plan.split('\n')].map((line) => [line]), 'EXPLAIN')
-    })
+    return withTranslation(
+      inner,
+      values,
+      this.#context(),
+      cancellation,
+      async (connection, sql, scans) => {
+        const head = `EXPLAIN (${analyze ? 'ANALYZE, ' : ''}FORMAT ${format === 'json' ? 'json' : 'text'})`
+        const rows = await connection.query(`${head} ${sql}`, values)
+        const plan = rows.map((row) => String(row.at(-1) ?? '')).join('\n')
+        const tables = scans.map(({ name, scan }) => ({
+          table: name,
+          version: scan.snapshot.version,
+          filesTotal: scan.snapshot.files.length,
+          filesAfterPartitions: scan.filesAfterPartitions,
+          filesAfterStatistics: scan.files.length,
+          sizeBytes: scan.sizeBytes,
+        }))
+        const columns = [textColumn('QUERY PLAN')]
+        if (format === 'json') {
+          const text = JSON.stringify(
+            [{ Tables: tables, Plan: JSON.parse(plan) as unknown }],
+            null,
+            2,
+          )
+          return rowsExecution(columns, [[text]], 'EXPLAIN')
+        }
+        const lines = tables.map(
+          (table) =>
+            `Delta Scan on ${table.table} version ${table.version}: ${table.filesAfterStatistics} of ${table.filesTotal} files ` +
+            `(${table.filesAfterPartitions} after partition pruning, ${table.filesAfterStatistics} after statistics), ${table.sizeBytes} bytes`,
+        )
+        return rowsExecution(
+          columns,
+          [...lines, ...plan.split('\n')].map((line) => [line]),
+          'EXPLAIN',
+        )
+      },
+    )
   }
 
   async #createView(statement: ParsedStatement, fields: Node): Promise<Execution> {
@@ -1126,7 +1163,10 @@ export class GatewaySession implements Session {
     await describeQuery(inner, [], this.#context(), engineTypeOfOid)
     await this.#gateway.catalog.createView(
       {
-        layer: typeof range.schemaname === 'string' ? range.schemaname : (this.settings.searchPath()[0] ?? 'public'),
+        layer:
+          typeof range.schemaname === 'string'
+            ? range.schemaname
+            : (this.settings.searchPath()[0] ?? 'public'),
         name: String(range.relname),
         definition: inner.source.trim(),
         columns,
@@ -1165,7 +1205,10 @@ export class GatewaySession implements Session {
         if (table !== undefined && name.length === 1) {
           await this.#pool.with((connection) => connection.run(`DROP TABLE ${table}`))
           this.#temporary.delete(name[0] ?? '')
-        } else if (!missingOk || (await this.#gateway.catalog.resolve(name, this.settings.searchPath())) !== null) {
+        } else if (
+          !missingOk ||
+          (await this.#gateway.catalog.resolve(name, this.settings.searchPath())) !== null
+        ) {
           if ((await this.#gateway.catalog.resolve(name, this.settings.searchPath())) === null) {
             throw new SqlError(SqlState.undefinedTable, `table "${name.join('.')}" does not exist`)
           }
@@ -1186,8 +1229,10 @@ export class GatewaySession implements Session {
     const into = fields.into as Node
     const range = into.rel as Node
     const name = String(range.relname)
-    if (range.relpersistence !== 't') throw notSupported('CREATE TABLE', 'use CREATE TEMP TABLE … AS')
-    if (this.#block?.explicit === true) throw notSupported('CREATE TEMP TABLE in a transaction block')
+    if (range.relpersistence !== 't')
+      throw notSupported('CREATE TABLE', 'use CREATE TEMP TABLE … AS')
+    if (this.#block?.explicit === true)
+      throw notSupported('CREATE TEMP TABLE in a transaction block')
     if (this.#temporary.has(name)) {
       if (fields.if_not_exists === true) return { kind: 'command', tag: 'CREATE TABLE AS' }
       throw new SqlError(SqlState.duplicateTable, `relation "${name}" already exists`)
@@ -1195,17 +1240,26 @@ export class GatewaySession implements Session {
     const inner = this.#inner(statement, fields.query as Node)
     const names = outputNames(inner.tree ?? {})
     const columns = namesOf(into.colNames).length > 0 ? namesOf(into.colNames) : names
-    return withTranslation(inner, values, this.#context(), cancellation, async (connection, sql) => {
-      this.#temporarySchema ??= `pg_temp_${this.processId}`
-      await connection.run(`CREATE SCHEMA IF NOT EXISTS memory.${this.#temporarySchema}`)
-      const table = `memory.${this.#temporarySchema}.${quoteIdentifier(name)}`
-      const alias = columns === null ? '' : ` AS q(${columns.map(quoteIdentifier).join(', ')})`
-      const limit = into.skipData === true ? ' LIMIT 0' : ''
-      await connection.run(`CREATE TABLE ${table} AS SELECT * FROM (${sql}\n)${alias || ' AS q'}${limit}`, values)
-      this.#temporary.set(name, table)
-      const counted = await connection.query(`SELECT count(*) FROM ${table}`)
-      return { kind: 'command', tag: `SELECT ${String(counted[0]?.[0] ?? 0)}` }
-    })
+    return withTranslation(
+      inner,
+      values,
+      this.#context(),
+      cancellation,
+      async (connection, sql) => {
+        this.#temporarySchema ??= `pg_temp_${this.processId}`
+        await connection.run(`CREATE SCHEMA IF NOT EXISTS memory.${this.#temporarySchema}`)
+        const table = `memory.${this.#temporarySchema}.${quoteIdentifier(name)}`
+        const alias = columns === null ? '' : ` AS q(${columns.map(quoteIdentifier).join(', ')})`
+        const limit = into.skipData === true ? ' LIMIT 0' : ''
+        await connection.run(
+          `CREATE TABLE ${table} AS SELECT * FROM (${sql}\n)${alias || ' AS q'}${limit}`,
+          values,
+        )
+        this.#temporary.set(name, table)
+        const counted = await connection.query(`SELECT count(*) FROM ${table}`)
+        return { kind: 'command', tag: `SELECT ${String(counted[0]?.[0] ?? 0)}` }
+      },
+    )
   }
 
   async #dropTemporary(): Promise<void> {
@@ -1220,18 +1274,27 @@ export class GatewaySession implements Session {
     if (command.kind === 'unsupported') throw notSupported(command.words)
     const found = await this.#gateway.catalog.resolve(command.name, this.settings.searchPath())
     if (found?.kind !== 'table') {
-      throw new SqlError(SqlState.undefinedTable, `relation "${command.name.join('.')}" does not exist`)
+      throw new SqlError(
+        SqlState.undefinedTable,
+        `relation "${command.name.join('.')}" does not exist`,
+      )
     }
     const { store, snapshots } = this.#gateway
     const { path } = found.table
     const columns = lakeColumns(command)
     if (command.kind === 'describe-history') {
-      const commits = [...(await listCommits(store, path))].reverse().slice(0, command.limit ?? undefined)
+      const commits = [...(await listCommits(store, path))]
+        .reverse()
+        .slice(0, command.limit ?? undefined)
       const rows = await Promise.all(
         commits.map(async ({ version, timestampMs }): Promise<Scalar[]> => {
           const info = await readCommitInfo(store, path, version)
           const text = (value: unknown): string | null =>
-            value === undefined || value === null ? null : typeof value === 'string' ? value : JSON.stringify(value)
+            value === undefined || value === null
+              ? null
+              : typeof value === 'string'
+                ? value
+                : JSON.stringify(value)
           return [
             BigInt(version),
             BigInt(timestampMs) * 1000n,
@@ -1245,7 +1308,8 @@ export class GatewaySession implements Session {
       return rowsExecution(columns, rows, 'SELECT')
     }
     const snapshot = await snapshots.latest(path)
-    if (snapshot === null) throw new SqlError(SqlState.undefinedTable, `relation "${path}" does not exist`)
+    if (snapshot === null)
+      throw new SqlError(SqlState.undefinedTable, `relation "${path}" does not exist`)
     const row: Scalar[] = [
       'delta',
       snapshot.metadata.id,
@@ -1273,7 +1337,12 @@ const CURSOR_HOLD = 0x20
 /** What the parser gives for FETCH ALL. */
 const FETCH_ALL = 2_147_483_647
 
-type GatewayFunction = 'pg_sleep' | 'pg_cancel_backend' | 'pg_terminate_backend' | 'pg_notify' | 'set_config'
+type GatewayFunction =
+  | 'pg_sleep'
+  | 'pg_cancel_backend'
+  | 'pg_terminate_backend'
+  | 'pg_notify'
+  | 'set_config'
 
 const GATEWAY_FUNCTIONS: Readonly<Record<GatewayFunction, number>> = {
   pg_sleep: Oid.void,
@@ -1333,7 +1402,9 @@ function lakeColumns(command: LakeCommand): readonly ResultColumn[] {
       return [
         long('version'),
         column('timestamp', Oid.timestamptz, scalarType('TIMESTAMPTZ')),
-        ...['operation', 'operation_parameters', 'operation_metrics', 'engine_info'].map(textColumn),
+        ...['operation', 'operation_parameters', 'operation_metrics', 'engine_info'].map(
+          textColumn,
+        ),
       ]
     case 'describe-detail':
       return [
@@ -1427,10 +1498,13 @@ function scansForward(): SqlError {
 
 function sleep(ms: number, cancellation: Cancellation): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      unregister()
-      resolve()
-    }, Math.max(0, ms))
+    const timer = setTimeout(
+      () => {
+        unregister()
+        resolve()
+      },
+      Math.max(0, ms),
+    )
     const unregister = cancellation.onCancel((reason) => {
       clearTimeout(timer)
       reject(reason)

@@ -1,7 +1,7 @@
 /** Gateway: what all sessions of this process share. */
 
 import { Catalog } from '../catalog/catalog.js'
-import { Engine } from '../storage/engine.js'
+import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { SnapshotCache } from '../storage/snapshot-cache.js'
@@ -57,20 +57,16 @@ export class Gateway {
   /** Ends the statement that a session runs; false when there is no such session. */
   cancelSession(processId: number): boolean {
     const session = this.sessions.get(processId)
-    session?.cancel(
-      new SqlError(SqlState.queryCanceled, 'canceling statement due to user request'),
-    )
+    session?.cancel(new SqlError(SqlState.queryCanceled, 'canceling statement due to user request'))
     return session !== undefined
   }
 
   terminateSession(processId: number): boolean {
     const session = this.sessions.get(processId)
     session?.terminate(
-      new SqlError(
-        SqlState.adminShutdown,
-        'terminating connection due to administrator command',
-        { severity: 'FATAL' },
-      ),
+      new SqlError(SqlState.adminShutdown, 'terminating connection due to administrator command', {
+        severity: 'FATAL',
+      }),
     )
     return session !== undefined
   }

@@ -19,7 +19,11 @@ export interface LiftedStatement {
 
 /** A command that only a lake knows. */
 export type LakeCommand =
-  | { readonly kind: 'describe-history'; readonly name: readonly string[]; readonly limit: number | null }
+  | {
+      readonly kind: 'describe-history'
+      readonly name: readonly string[]
+      readonly limit: number | null
+    }
   | { readonly kind: 'describe-detail'; readonly name: readonly string[] }
   | { readonly kind: 'unsupported'; readonly words: string }
 
@@ -117,7 +121,13 @@ function atSignClause(tokens: readonly Token[], i: number): Clause | null {
   if (sign.start !== name.end || value.start !== sign.end) return null
   const version = /^v(\d+)$/i.exec(value.text)
   if (version !== null) {
-    return { kind: 'version', expression: version[1] ?? '', start: sign.start, end: value.end, last: i + 2 }
+    return {
+      kind: 'version',
+      expression: version[1] ?? '',
+      start: sign.start,
+      end: value.end,
+      last: i + 2,
+    }
   }
   const stamp = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{3})$/.exec(value.text)
   if (stamp === null) return null
@@ -175,7 +185,9 @@ function endOfExpression(tokens: readonly Token[], from: number): number {
     if (next?.kind === 'operator' && (next.text === '+' || next.text === '-')) {
       at = endOfOperand(tokens, at + 2)
     } else if (
-      isKeyword(next, 'at') && isKeyword(tokens[at + 2], 'time') && isKeyword(tokens[at + 3], 'zone')
+      isKeyword(next, 'at') &&
+      isKeyword(tokens[at + 2], 'time') &&
+      isKeyword(tokens[at + 3], 'zone')
     ) {
       at = endOfOperand(tokens, at + 4)
     } else return at
@@ -221,7 +233,9 @@ export function parseLakeCommand(sql: string): LakeCommand | null {
   if (first === 'describe' || first === 'desc') {
     const name = qualifiedName(tokens, 2)
     if (second === 'history' && name.parts.length > 0) {
-      const limit = isKeyword(tokens[name.next], 'limit') ? Number(tokens[name.next + 1]?.text) : null
+      const limit = isKeyword(tokens[name.next], 'limit')
+        ? Number(tokens[name.next + 1]?.text)
+        : null
       return { kind: 'describe-history', name: name.parts, limit }
     }
     if (second === 'detail' && name.parts.length > 0) {
@@ -229,10 +243,19 @@ export function parseLakeCommand(sql: string): LakeCommand | null {
     }
   }
   const words = UNSUPPORTED.find((pattern) => pattern.test(`${first} ${second}`))
-  return words === undefined ? null : { kind: 'unsupported', words: `${first} ${second}`.toUpperCase() }
+  return words === undefined
+    ? null
+    : { kind: 'unsupported', words: `${first} ${second}`.toUpperCase() }
 }
 
-const UNSUPPORTED = [/^optimize /, /^restore /, /^convert to/, /^reorg /, /^copy into/, /^create layer/]
+const UNSUPPORTED = [
+  /^optimize /,
+  /^restore /,
+  /^convert to/,
+  /^reorg /,
+  /^copy into/,
+  /^create layer/,
+]
 
 function qualifiedName(
   tokens: readonly Token[],

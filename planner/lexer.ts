@@ -10,7 +10,8 @@ export interface Token {
 }
 
 const IDENTIFIER = /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y
-const NUMBER = /(?:0[xX][0-9a-fA-F_]+|\d[\d_]*\.?[\d_]*(?:[eE][+-]?\d+)?|\.\d[\d_]*(?:[eE][+-]?\d+)?)/y
+const NUMBER =
+  /(?:0[xX][0-9a-fA-F_]+|\d[\d_]*\.?[\d_]*(?:[eE][+-]?\d+)?|\.\d[\d_]*(?:[eE][+-]?\d+)?)/y
 const PARAMETER = /\$\d+/y
 const DOLLAR = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y
 const OPERATOR = /[+\-*/<>=~!@#%^&|`?]+/y
@@ -91,7 +92,11 @@ export function tokenize(sql: string): Token[] {
 function operatorLength(run: string): number {
   const comment = run.search(/--|\/\*/)
   let length = comment > 0 ? comment : run.length
-  while (length > 1 && /[+-]/.test(run.charAt(length - 1)) && !/[~!@#%^&|`?]/.test(run.slice(0, length))) {
+  while (
+    length > 1 &&
+    /[+-]/.test(run.charAt(length - 1)) &&
+    !/[~!@#%^&|`?]/.test(run.slice(0, length))
+  ) {
     length--
   }
   return length
@@ -134,6 +139,9 @@ export function isKeyword(token: Token | undefined, word: string): boolean {
 /** The name an identifier token stands for: folded to lower case, or taken out of its quotes. */
 export function identifierName(token: Token): string {
   return token.kind === 'quoted'
-    ? token.text.replace(/^[uU]&/, '').slice(1, -1).replaceAll('""', '"')
+    ? token.text
+        .replace(/^[uU]&/, '')
+        .slice(1, -1)
+        .replaceAll('""', '"')
     : token.text.toLowerCase()
 }

@@ -84,7 +84,13 @@ function figure(node: Node | undefined): Figured | null {
   if (expression?.kind === 'AEXPR_NULLIF') return { name: 'nullif', strong: true }
   const value = nodeOf(node, 'SQLValueFunction')
   if (value !== undefined) {
-    return { name: String(value.op).replace(/^SVFOP_/, '').replace(/_N$/, '').toLowerCase(), strong: true }
+    return {
+      name: String(value.op)
+        .replace(/^SVFOP_/, '')
+        .replace(/_N$/, '')
+        .toLowerCase(),
+      strong: true,
+    }
   }
   for (const [kind, name] of FIXED) {
     const found = nodeOf(node, kind)

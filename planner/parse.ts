@@ -3,7 +3,12 @@
 import { LRUCache } from 'lru-cache'
 import { loadModule, parseSync } from 'libpg-query'
 import { SqlError, SqlState } from '../storage/errors.js'
-import { type LakeCommand, liftTimeTravel, parseLakeCommand, type TimeTravel } from './lake-syntax.js'
+import {
+  type LakeCommand,
+  liftTimeTravel,
+  parseLakeCommand,
+  type TimeTravel,
+} from './lake-syntax.js'
 import { tokenize } from './lexer.js'
 import type { Node } from './syntax-tree.js'
 
@@ -86,9 +91,12 @@ function translate(thrown: unknown, start: number): unknown {
     return new SqlError(SqlState.statementTooComplex, 'stack depth limit exceeded')
   }
   if (!(thrown instanceof Error)) return thrown
-  const details = (thrown as { readonly sqlDetails?: { readonly cursorPosition?: number } }).sqlDetails
+  const details = (thrown as { readonly sqlDetails?: { readonly cursorPosition?: number } })
+    .sqlDetails
   if (/memory exhausted|stack depth/.test(thrown.message)) {
-    return new SqlError(SqlState.statementTooComplex, 'stack depth limit exceeded', { cause: thrown })
+    return new SqlError(SqlState.statementTooComplex, 'stack depth limit exceeded', {
+      cause: thrown,
+    })
   }
   const cursor = details?.cursorPosition
   return new SqlError(SqlState.syntaxError, thrown.message, {

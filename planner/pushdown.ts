@@ -4,7 +4,13 @@ import { parseTimestampMicros } from '../storage/data-skipping.js'
 import { engineTypeOf, type DataType, type Schema } from '../storage/schema.js'
 import { scalarType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
-import { and, type ComparisonOperator, type Predicate, type Term, UNKNOWN } from '../storage/predicate.js'
+import {
+  and,
+  type ComparisonOperator,
+  type Predicate,
+  type Term,
+  UNKNOWN,
+} from '../storage/predicate.js'
 import type { TableReference } from './table-references.js'
 import { constantOf, listOf, namesOf, type Node, nodeOf, stringOf, walk } from './syntax-tree.js'
 
@@ -110,7 +116,12 @@ function convert(node: Node, context: Context): Predicate {
 }
 
 const FLIPPED: Readonly<Record<ComparisonOperator, ComparisonOperator>> = {
-  '=': '=', '<>': '<>', '<': '>', '<=': '>=', '>': '<', '>=': '<=',
+  '=': '=',
+  '<>': '<>',
+  '<': '>',
+  '<=': '>=',
+  '>': '<',
+  '>=': '<=',
 }
 
 function convertExpression(expression: Node, context: Context): Predicate {

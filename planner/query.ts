@@ -9,7 +9,7 @@ import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { planScan, type Scan } from '../storage/scan.js'
 import { emptyRelation, scanRelation } from '../storage/scan-relation.js'
-import { type Snapshot } from '../storage/snapshot.js'
+import type { Snapshot } from '../storage/snapshot.js'
 import { versionAt } from '../storage/snapshot.js'
 import { outputNames } from './output-names.js'
 import { parseStatements, type ParsedStatement } from './parse.js'
@@ -51,7 +51,10 @@ export async function describeQuery(
   oids: readonly number[],
   context: QueryContext,
   engineTypeOf: (oid: number) => EngineType | null,
-): Promise<{ readonly parameterTypes: readonly PgType[]; readonly columns: readonly ResultColumn[] }> {
+): Promise<{
+  readonly parameterTypes: readonly PgType[]
+  readonly columns: readonly ResultColumn[]
+}> {
   return context.pool.with(async (connection) => {
     const known = (n: number): EngineType | undefined => {
       const oid = oids[n - 1] ?? 0
@@ -129,7 +132,14 @@ export async function withTranslation<T>(
     connection.attach(cancellation)
     try {
       const scans: ScannedTable[] = []
-      const text = await translated(statement, context, connection, values, typeOfValue(values), scans)
+      const text = await translated(
+        statement,
+        context,
+        connection,
+        values,
+        typeOfValue(values),
+        scans,
+      )
       return await located(statement, text, () => work(connection, text.text, scans))
     } finally {
       connection.attach(undefined)
@@ -232,20 +242,22 @@ async function relationText(
   }
   if (found.kind === 'view') {
     if (reference.travel !== undefined) {
-      throw new SqlError(
-        SqlState.featureNotSupported,
-        `view "${name}" has no versions`,
-        { hint: 'Put the time travel clause on the tables inside the view.' },
-      )
+      throw new SqlError(SqlState.featureNotSupported, `view "${name}" has no versions`, {
+        hint: 'Put the time travel clause on the tables inside the view.',
+      })
     }
     if (depth >= VIEW_DEPTH_MAX) {
-      throw new SqlError(SqlState.statementTooComplex, `views are nested deeper than ${VIEW_DEPTH_MAX}`)
+      throw new SqlError(
+        SqlState.statementTooComplex,
+        `views are nested deeper than ${VIEW_DEPTH_MAX}`,
+      )
     }
     const [view] = parseStatements(found.view.definition)
     if (view === undefined) throw new SqlError(SqlState.dataCorrupted, `view "${name}" is empty`)
     const text = await translated(view, context, connection, [], () => undefined, scans, depth + 1)
     const names = found.view.columns.length > 0 ? found.view.columns : outputNames(view.tree ?? {})
-    const columns = names === null ? '' : ` AS v(${uniqueNames(names).map(quoteIdentifier).join(', ')})`
+    const columns =
+      names === null ? '' : ` AS v(${uniqueNames(names).map(quoteIdentifier).join(', ')})`
     return columns === '' ? `(${text.text}\n)` : `(SELECT * FROM (${text.text}\n)${columns})`
   }
   const snapshot = await snapshotFor(found.table, reference, context, connection, values, scans)
@@ -282,10 +294,7 @@ async function snapshotFor(
   else {
     const type = travel.kind === 'version' ? 'BIGINT' : 'TIMESTAMPTZ'
     // A bare number of a version that is text, as drivers bind it, is cast like any literal.
-    const rows = await connection.query(
-      `SELECT CAST((${travel.expression}) AS ${type})`,
-      values,
-    )
+    const rows = await connection.query(`SELECT CAST((${travel.expression}) AS ${type})`, values)
     const value = rows[0]?.[0]
     if (value === null || value === undefined) {
       throw new SqlError(SqlState.invalidParameterValue, 'the version of a table must not be null')

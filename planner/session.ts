@@ -55,11 +55,7 @@ export interface Session {
   /** Types to decode Bind's parameters with; 26000 when there is no such statement. */
   parameterTypes(statementName: string): Promise<readonly PgType[]>
   /** Bind, with decoded parameters. */
-  bind(
-    portalName: string,
-    statementName: string,
-    values: readonly EngineValue[],
-  ): Promise<void>
+  bind(portalName: string, statementName: string, values: readonly EngineValue[]): Promise<void>
   /** Columns of a portal; null when it returns no rows. */
   describePortal(name: string): Promise<readonly ResultColumn[] | null>
   /** Execute; `rowLimit` 0 means all. */

@@ -56,7 +56,8 @@ export class SourceText {
     else if (first.kind === 'identifier' || first.kind === 'quoted') {
       if (tokens[at + 1]?.kind === 'string') at++
       while (tokens[at + 1]?.text === '.') at += 2
-      if (tokens[at + 1]?.text === '(' || tokens[at + 1]?.text === '[') at = this.#endOfGroup(at + 1)
+      if (tokens[at + 1]?.text === '(' || tokens[at + 1]?.text === '[')
+        at = this.#endOfGroup(at + 1)
       while (/^(filter|over)$/i.test(tokens[at + 1]?.text ?? '') && tokens[at + 2]?.text === '(') {
         at = this.#endOfGroup(at + 2)
       }
@@ -67,11 +68,17 @@ export class SourceText {
       else if (next === '::') {
         at += 2
         while (tokens[at + 1]?.text === '.') at += 2
-        if (/^(double|character|bit)$/i.test(tokens[at]?.text ?? '') &&
-            /^(precision|varying)$/i.test(tokens[at + 1]?.text ?? '')) at++
+        if (
+          /^(double|character|bit)$/i.test(tokens[at]?.text ?? '') &&
+          /^(precision|varying)$/i.test(tokens[at + 1]?.text ?? '')
+        )
+          at++
         if (tokens[at + 1]?.text === '(') at = this.#endOfGroup(at + 1)
-        if (/^(with|without)$/i.test(tokens[at + 1]?.text ?? '') &&
-            /^time$/i.test(tokens[at + 2]?.text ?? '')) at += 3
+        if (
+          /^(with|without)$/i.test(tokens[at + 1]?.text ?? '') &&
+          /^time$/i.test(tokens[at + 2]?.text ?? '')
+        )
+          at += 3
       } else if (next === '^') at = this.endOfOperand(at + 2)
       else return at
     }

@@ -80,7 +80,10 @@ function editFunctions(
   walk(tree, (node) => {
     const value = nodeOf(node, 'SQLValueFunction')
     if (value !== undefined) {
-      const name = String(value.op).replace(/^SVFOP_/, '').replace(/_N$/, '').toLowerCase()
+      const name = String(value.op)
+        .replace(/^SVFOP_/, '')
+        .replace(/_N$/, '')
+        .toLowerCase()
       const literal = context.sessionFunction(name, [])
       const i = source.tokenAt(source.offsetOf(Number(value.location)))
       const token = source.tokens[i]
@@ -121,10 +124,26 @@ function editFunctions(
 
 /** PostgreSQL's template patterns that strftime has an equal for, longest first. */
 const PATTERNS: readonly (readonly [string, string])[] = [
-  ['YYYY', '%Y'], ['HH24', '%H'], ['HH12', '%I'], ['FMMonth', '%B'], ['FMDay', '%A'],
-  ['MI', '%M'], ['SS', '%S'], ['US', '%f'], ['MS', '%g'], ['MM', '%m'], ['DD', '%d'],
-  ['YY', '%y'], ['Mon', '%b'], ['Dy', '%a'], ['HH', '%I'], ['AM', '%p'], ['PM', '%p'],
-  ['IYYY', '%G'], ['IW', '%V'], ['DDD', '%j'],
+  ['YYYY', '%Y'],
+  ['HH24', '%H'],
+  ['HH12', '%I'],
+  ['FMMonth', '%B'],
+  ['FMDay', '%A'],
+  ['MI', '%M'],
+  ['SS', '%S'],
+  ['US', '%f'],
+  ['MS', '%g'],
+  ['MM', '%m'],
+  ['DD', '%d'],
+  ['YY', '%y'],
+  ['Mon', '%b'],
+  ['Dy', '%a'],
+  ['HH', '%I'],
+  ['AM', '%p'],
+  ['PM', '%p'],
+  ['IYYY', '%G'],
+  ['IW', '%V'],
+  ['DDD', '%j'],
 ]
 
 function editToChar(
@@ -179,8 +198,16 @@ export function strftimeFormat(template: string): string | null {
 }
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {
-  bpchar: 'VARCHAR', name: 'VARCHAR', jsonb: 'JSON', serial: 'INTEGER', bigserial: 'BIGINT',
-  regclass: 'VARCHAR', regtype: 'VARCHAR', oid: 'BIGINT', money: 'DECIMAL(19,2)', citext: 'VARCHAR',
+  bpchar: 'VARCHAR',
+  name: 'VARCHAR',
+  jsonb: 'JSON',
+  serial: 'INTEGER',
+  bigserial: 'BIGINT',
+  regclass: 'VARCHAR',
+  regtype: 'VARCHAR',
+  oid: 'BIGINT',
+  money: 'DECIMAL(19,2)',
+  citext: 'VARCHAR',
 }
 
 function editTokens(source: SourceText, context: TranslationContext, edits: Edit[]): void {

@@ -38,15 +38,15 @@ function decodeUtf8(bytes: Uint8Array): string {
   } catch {
     // Reported below, with the invalid zero byte.
   }
-  throw new SqlError(
-    SqlState.characterNotInRepertoire,
-    'invalid byte sequence for encoding "UTF8"',
-  )
+  throw new SqlError(SqlState.characterNotInRepertoire, 'invalid byte sequence for encoding "UTF8"')
 }
 
 function badText(oid: number, text: string): SqlError {
   const name = pgTypeByOid(oid)?.displayName ?? 'unknown'
-  return new SqlError(SqlState.invalidTextRepresentation, `invalid input syntax for type ${name}: "${text}"`)
+  return new SqlError(
+    SqlState.invalidTextRepresentation,
+    `invalid input syntax for type ${name}: "${text}"`,
+  )
 }
 
 function parseText(text: string, oid: number, type: EngineType, style: OutputStyle): Scalar {
@@ -59,8 +59,18 @@ function parseText(text: string, oid: number, type: EngineType, style: OutputSty
   switch (type.name) {
     case 'BOOLEAN': {
       const lower = plain.toLowerCase()
-      if (lower !== '' && ['true', 'yes', 'on', '1'].some((word) => word.startsWith(lower)) && lower !== 'o') return true
-      if (lower !== '' && ['false', 'no', 'off', '0'].some((word) => word.startsWith(lower)) && lower !== 'o') return false
+      if (
+        lower !== '' &&
+        ['true', 'yes', 'on', '1'].some((word) => word.startsWith(lower)) &&
+        lower !== 'o'
+      )
+        return true
+      if (
+        lower !== '' &&
+        ['false', 'no', 'off', '0'].some((word) => word.startsWith(lower)) &&
+        lower !== 'o'
+      )
+        return false
       throw badText(oid, text)
     }
     case 'SMALLINT':
@@ -92,12 +102,17 @@ function parseText(text: string, oid: number, type: EngineType, style: OutputSty
       return clockMicros(match[1], match[2], match[3], match[4])
     }
     case 'TIMETZ': {
-      const match = /^(\d{1,2}):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/i.exec(plain)
+      const match =
+        /^(\d{1,2}):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/i.exec(plain)
       if (match === null) throw badText(oid, text)
       const zone = (match[5] ?? 'Z').toUpperCase()
       const digits = zone.replace(/[^\d]/g, '')
-      const size = zone === 'Z' ? 0 : Number(digits.slice(0, 2)) * 3600 + Number(digits.slice(2, 4) || 0) * 60
-      return { micros: clockMicros(match[1], match[2], match[3], match[4]), offsetSeconds: zone.startsWith('-') ? -size : size }
+      const size =
+        zone === 'Z' ? 0 : Number(digits.slice(0, 2)) * 3600 + Number(digits.slice(2, 4) || 0) * 60
+      return {
+        micros: clockMicros(match[1], match[2], match[3], match[4]),
+        offsetSeconds: zone.startsWith('-') ? -size : size,
+      }
     }
     case 'TIMESTAMP':
     case 'TIMESTAMPTZ': {
@@ -121,7 +136,10 @@ function parseText(text: string, oid: number, type: EngineType, style: OutputSty
       }
       if (type.name === 'TIMESTAMP' && zoned) {
         // The zone of a text is ignored where the type has none.
-        return parseTimestampMicros(full.replace(/\s*(Z|UTC|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)$/i, '')) ?? micros
+        return (
+          parseTimestampMicros(full.replace(/\s*(Z|UTC|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)$/i, '')) ??
+          micros
+        )
       }
       return micros
     }
@@ -137,17 +155,29 @@ function parseText(text: string, oid: number, type: EngineType, style: OutputSty
         try {
           JSON.parse(text)
         } catch (thrown) {
-          throw new SqlError(SqlState.invalidTextRepresentation, 'invalid input syntax for type json', { cause: thrown })
+          throw new SqlError(
+            SqlState.invalidTextRepresentation,
+            'invalid input syntax for type json',
+            { cause: thrown },
+          )
         }
       }
       return text
     }
     default:
-      throw new SqlError(SqlState.featureNotSupported, `parameters of type ${pgTypeByOid(oid)?.displayName ?? oid} are not supported`)
+      throw new SqlError(
+        SqlState.featureNotSupported,
+        `parameters of type ${pgTypeByOid(oid)?.displayName ?? oid} are not supported`,
+      )
   }
 }
 
-function integerOf(value: bigint, name: 'SMALLINT' | 'INTEGER' | 'BIGINT', oid: number, text: string): number | bigint {
+function integerOf(
+  value: bigint,
+  name: 'SMALLINT' | 'INTEGER' | 'BIGINT',
+  oid: number,
+  text: string,
+): number | bigint {
   const bits = name === 'SMALLINT' ? 15n : name === 'INTEGER' ? 31n : 63n
   if (value >= 1n << bits || value < -(1n << bits)) {
     throw new SqlError(
@@ -162,7 +192,10 @@ function checkedDays(year: number, month: number, day: number, text: string): nu
   const days = daysOf(year, month, day)
   const length = month === 12 ? 31 : daysOf(year, month + 1, 1) - daysOf(year, month, 1)
   if (month < 1 || month > 12 || day < 1 || day > length) {
-    throw new SqlError(SqlState.datetimeFieldOverflow, `date/time field value out of range: "${text}"`)
+    throw new SqlError(
+      SqlState.datetimeFieldOverflow,
+      `date/time field value out of range: "${text}"`,
+    )
   }
   return days
 }
@@ -216,7 +249,10 @@ function parseInterval(plain: string, text: string): Scalar {
   let rest = plain.replace(/^@\s*/, '')
   const ago = /\bago$/i.test(rest)
   rest = rest.replace(/\s*\bago$/i, '')
-  const iso = /^P(?:(-?[\d.]+)Y)?(?:(-?[\d.]+)M)?(?:(-?[\d.]+)W)?(?:(-?[\d.]+)D)?(?:T(?:(-?[\d.]+)H)?(?:(-?[\d.]+)M)?(?:(-?[\d.]+)S)?)?$/.exec(rest)
+  const iso =
+    /^P(?:(-?[\d.]+)Y)?(?:(-?[\d.]+)M)?(?:(-?[\d.]+)W)?(?:(-?[\d.]+)D)?(?:T(?:(-?[\d.]+)H)?(?:(-?[\d.]+)M)?(?:(-?[\d.]+)S)?)?$/.exec(
+      rest,
+    )
   if (iso !== null) {
     const n = (i: number): number => Number(iso[i] ?? 0)
     return {
@@ -238,7 +274,10 @@ function parseInterval(plain: string, text: string): Scalar {
     const part = /^([+-]?\d+(?:\.\d+)?)\s*([a-z]+)\s*,?\s*/i.exec(rest)
     const unit = part === null ? undefined : UNITS.find(([pattern]) => pattern.test(part[2] ?? ''))
     if (part === null || unit === undefined) {
-      throw new SqlError(SqlState.invalidDatetimeFormat, `invalid input syntax for type interval: "${text}"`)
+      throw new SqlError(
+        SqlState.invalidDatetimeFormat,
+        `invalid input syntax for type interval: "${text}"`,
+      )
     }
     const amount = Number(part[1]) * unit[2]
     if (unit[1] === 'micros') sum.micros += BigInt(Math.round(amount))
@@ -246,7 +285,11 @@ function parseInterval(plain: string, text: string): Scalar {
     rest = rest.slice(part[0].length)
     seen = true
   }
-  if (!seen) throw new SqlError(SqlState.invalidDatetimeFormat, `invalid input syntax for type interval: "${text}"`)
+  if (!seen)
+    throw new SqlError(
+      SqlState.invalidDatetimeFormat,
+      `invalid input syntax for type interval: "${text}"`,
+    )
   return ago ? { months: -sum.months, days: -sum.days, micros: -sum.micros } : sum
 }
 
@@ -255,7 +298,10 @@ function numericOf(text: string): EngineValue {
   const match = /^\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?\s*$/.exec(text)
   if (match === null || (match[2] === '' && (match[3] ?? '') === '')) {
     if (/^\s*[+-]?(nan|inf(inity)?)\s*$/i.test(text)) {
-      return { type: scalarType('DOUBLE'), value: /nan/i.test(text) ? Number.NaN : text.includes('-') ? -Infinity : Infinity }
+      return {
+        type: scalarType('DOUBLE'),
+        value: /nan/i.test(text) ? Number.NaN : text.includes('-') ? -Infinity : Infinity,
+      }
     }
     throw badText(Oid.numeric, text)
   }
@@ -273,7 +319,10 @@ function decimalValue(unscaled: bigint, scale: number): EngineValue {
   const digits = String(unscaled < 0n ? -unscaled : unscaled).length
   const width = Math.max(digits, scale, 1)
   if (width > 38) {
-    throw new SqlError(SqlState.numericValueOutOfRange, 'a numeric parameter has more than 38 digits')
+    throw new SqlError(
+      SqlState.numericValueOutOfRange,
+      'a numeric parameter has more than 38 digits',
+    )
   }
   return { type: { kind: 'decimal', width, scale }, value: unscaled }
 }
@@ -345,7 +394,10 @@ function decodeBinary(bytes: Uint8Array, oid: number): EngineValue {
   const type = engineTypeOfOid(oid) ?? scalarType('VARCHAR')
   const need = (length: number): void => {
     if (bytes.length !== length) {
-      throw new SqlError(SqlState.invalidBinaryRepresentation, 'incorrect binary data format in bind parameter')
+      throw new SqlError(
+        SqlState.invalidBinaryRepresentation,
+        'incorrect binary data format in bind parameter',
+      )
     }
   }
   const at = (value: Scalar): EngineValue => ({ type, value })
@@ -390,14 +442,20 @@ function decodeBinary(bytes: Uint8Array, oid: number): EngineValue {
       need(8)
       const micros = view.getBigInt64(0)
       if (micros === 0x7fff_ffff_ffff_ffffn) return at(micros)
-      return at(micros === -0x8000_0000_0000_0000n ? -0x7fff_ffff_ffff_ffffn : micros + EPOCH_MICROS)
+      return at(
+        micros === -0x8000_0000_0000_0000n ? -0x7fff_ffff_ffff_ffffn : micros + EPOCH_MICROS,
+      )
     }
     case Oid.interval:
       need(16)
       return at({ micros: view.getBigInt64(0), days: view.getInt32(8), months: view.getInt32(12) })
     case Oid.uuid:
       need(16)
-      return at(Buffer.from(bytes).toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'))
+      return at(
+        Buffer.from(bytes)
+          .toString('hex')
+          .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
+      )
     case Oid.numeric:
       return decodeNumeric(view)
     case Oid.jsonb:
@@ -410,7 +468,10 @@ function decodeBinary(bytes: Uint8Array, oid: number): EngineValue {
 
 function decodeNumeric(view: DataView): EngineValue {
   if (view.byteLength < 8 || view.byteLength !== 8 + view.getInt16(0) * 2) {
-    throw new SqlError(SqlState.invalidBinaryRepresentation, 'incorrect binary data format in bind parameter')
+    throw new SqlError(
+      SqlState.invalidBinaryRepresentation,
+      'incorrect binary data format in bind parameter',
+    )
   }
   const count = view.getInt16(0)
   const weight = view.getInt16(2)
@@ -422,7 +483,8 @@ function decodeNumeric(view: DataView): EngineValue {
   let digits = 0n
   for (let i = 0; i < count; i++) digits = digits * 10_000n + BigInt(view.getInt16(8 + i * 2))
   const exponent = (weight - count + 1) * 4 + scale
-  const unscaled = exponent >= 0 ? digits * 10n ** BigInt(exponent) : digits / 10n ** BigInt(-exponent)
+  const unscaled =
+    exponent >= 0 ? digits * 10n ** BigInt(exponent) : digits / 10n ** BigInt(-exponent)
   return decimalValue(sign === 0x4000 ? -unscaled : unscaled, scale)
 }
 
@@ -448,6 +510,9 @@ function decodeArray(bytes: Uint8Array, view: DataView): Scalar {
     return dimensions === 0 ? [] : read(0)
   } catch (thrown) {
     if (!(thrown instanceof RangeError)) throw thrown
-    throw new SqlError(SqlState.invalidBinaryRepresentation, 'incorrect binary data format in bind parameter')
+    throw new SqlError(
+      SqlState.invalidBinaryRepresentation,
+      'incorrect binary data format in bind parameter',
+    )
   }
 }

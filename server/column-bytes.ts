@@ -32,13 +32,16 @@ export function columnBytes(
   format: ColumnFormat,
 ): ColumnBytes {
   if (batch.kind === 'values') {
-    return fromValues(batch.rows.map((row) => row[index] ?? null), format)
+    return fromValues(
+      batch.rows.map((row) => row[index] ?? null),
+      format,
+    )
   }
   const vector = batch.chunk.column(index)
   const { from, to } = batch
-  return fromVector(vector, from, to, format) ?? fromValues(
-    readVector(vector, format.column.engineType, to).slice(from),
-    format,
+  return (
+    fromVector(vector, from, to, format) ??
+    fromValues(readVector(vector, format.column.engineType, to).slice(from), format)
   )
 }
 
@@ -75,7 +78,9 @@ function fromVector(
   const nulls = nullsOf(vector, from, to)
   switch (type.name) {
     case 'VARCHAR':
-      return format.binary && format.column.pgType.oid === Oid.jsonb ? null : strings(vector, from, to, nulls)
+      return format.binary && format.column.pgType.oid === Oid.jsonb
+        ? null
+        : strings(vector, from, to, nulls)
     case 'BLOB':
       return format.binary ? strings(vector, from, to, nulls) : null
     case 'BOOLEAN': {
@@ -92,9 +97,11 @@ function fromVector(
       const data = vector.data(to, width)
       const view = new DataView(data.buffer, data.byteOffset)
       const read = (row: number): number =>
-        width === 4 ? view.getInt32((from + row) * 4, true)
-        : width === 2 ? view.getInt16((from + row) * 2, true)
-        : view.getInt8(from + row)
+        width === 4
+          ? view.getInt32((from + row) * 4, true)
+          : width === 2
+            ? view.getInt16((from + row) * 2, true)
+            : view.getInt8(from + row)
       if (format.binary) {
         const size = format.column.pgType.oid === Oid.int2 ? 2 : 4
         return fixed(count, size, nulls, (bytes, row, at) => {
@@ -116,7 +123,11 @@ function fromVector(
       return variable(count, 20, nulls, (bytes, row, at) => {
         const high = view.getInt32((from + row) * 8 + 4, true)
         if (high >= -0x20_0000 && high < 0x20_0000) {
-          return writeInteger(bytes, high * 0x1_0000_0000 + view.getUint32((from + row) * 8, true), at)
+          return writeInteger(
+            bytes,
+            high * 0x1_0000_0000 + view.getUint32((from + row) * 8, true),
+            at,
+          )
         }
         return at + bytes.write(String(view.getBigInt64((from + row) * 8, true)), at, 'latin1')
       })
@@ -150,9 +161,11 @@ function fromVector(
       return fixed(count, 8, nulls, (bytes, row, at) => {
         const micros = view.getBigInt64((from + row) * 8, true)
         const value =
-          micros === 0x7fff_ffff_ffff_ffffn ? micros
-          : micros === -0x7fff_ffff_ffff_ffffn ? -0x8000_0000_0000_0000n
-          : micros - EPOCH_MICROS
+          micros === 0x7fff_ffff_ffff_ffffn
+            ? micros
+            : micros === -0x7fff_ffff_ffff_ffffn
+              ? -0x8000_0000_0000_0000n
+              : micros - EPOCH_MICROS
         bytes.writeBigInt64BE(value, at)
       })
     }

@@ -33,23 +33,60 @@ export interface ConfigField {
 
 /** Every variable, in the order in which the README lists them. */
 export const CONFIG_FIELDS: readonly ConfigField[] = [
-  { name: 'LAKE', default: 'lake', description: 'folder of the lake; where it is not set and `lake` is absent, a demonstration lake is made' },
-  { name: 'HOST', default: '127.0.0.1', description: 'address to listen on; anything beyond loopback needs a password' },
-  { name: 'PORT', default: '5432', description: 'port of the PostgreSQL protocol; 0 takes a free one' },
-  { name: 'HTTP_PORT', default: '8432', description: 'port of /metrics, /healthz and /readyz; 0 takes a free one' },
+  {
+    name: 'LAKE',
+    default: 'lake',
+    description:
+      'folder of the lake; where it is not set and `lake` is absent, a demonstration lake is made',
+  },
+  {
+    name: 'HOST',
+    default: '127.0.0.1',
+    description: 'address to listen on; anything beyond loopback needs a password',
+  },
+  {
+    name: 'PORT',
+    default: '5432',
+    description: 'port of the PostgreSQL protocol; 0 takes a free one',
+  },
+  {
+    name: 'HTTP_PORT',
+    default: '8432',
+    description: 'port of /metrics, /healthz and /readyz; 0 takes a free one',
+  },
   { name: 'DATABASE', default: 'lake', description: 'name of the one database' },
-  { name: 'PASSWORD', default: '', description: 'password of the role `lakegate`; without one, loopback is trusted' },
+  {
+    name: 'PASSWORD',
+    default: '',
+    description: 'password of the role `lakegate`; without one, loopback is trusted',
+  },
   { name: 'TLS_CERT', default: '', description: 'PEM file of the TLS certificate' },
   { name: 'TLS_KEY', default: '', description: 'PEM file of its key' },
   { name: 'MAX_CONNECTIONS', default: '100', description: 'clients at once; more get 53300' },
-  { name: 'STARTUP_TIMEOUT_MS', default: '60000', description: 'time a client has to authenticate' },
+  {
+    name: 'STARTUP_TIMEOUT_MS',
+    default: '60000',
+    description: 'time a client has to authenticate',
+  },
   { name: 'MAX_MESSAGE_BYTES', default: '64MB', description: 'largest message a client may send' },
-  { name: 'MEMORY_LIMIT', default: '', description: "memory of the engine, such as 4GB; DuckDB's default without" },
+  {
+    name: 'MEMORY_LIMIT',
+    default: '',
+    description: "memory of the engine, such as 4GB; DuckDB's default without",
+  },
   { name: 'THREADS', default: '', description: 'threads of the engine; one per core without' },
-  { name: 'TEMP_DIRECTORY', default: '', description: 'folder for spilled data; the system\'s without' },
+  {
+    name: 'TEMP_DIRECTORY',
+    default: '',
+    description: "folder for spilled data; the system's without",
+  },
   { name: 'TEMP_DIRECTORY_MAX_BYTES', default: '10GB', description: 'bytes that may be spilled' },
   { name: 'SNAPSHOT_CACHE_BYTES', default: '256MB', description: 'memory for table snapshots' },
-  { name: 'SHUTDOWN_TIMEOUT_MS', default: '10000', description: 'time running statements get at shutdown' },
+  {
+    name: 'SHUTDOWN_TIMEOUT_MS',
+    default: '10000',
+    description: 'time running statements get at shutdown',
+  },
 ]
 
 /** A wrong configuration, in words for the person who starts the gateway. */
@@ -135,7 +172,12 @@ export function readConfig(
 
 /** Whether only this machine can reach `host`. */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host) || host === '::ffff:127.0.0.1'
+  return (
+    host === 'localhost' ||
+    host === '::1' ||
+    /^127\.\d+\.\d+\.\d+$/.test(host) ||
+    host === '::ffff:127.0.0.1'
+  )
 }
 
 /** What --help prints. */

@@ -13,7 +13,12 @@ import { decodeParameter } from './codecs.js'
 import { type Config, isLoopback } from './config.js'
 import { CopyEncoder } from './copy-encoder.js'
 import { type Credentials, SUPERUSER } from './credentials.js'
-import { type Fields, type FrontendMessage, MessageReader, protocolViolation } from './message-reader.js'
+import {
+  type Fields,
+  type FrontendMessage,
+  MessageReader,
+  protocolViolation,
+} from './message-reader.js'
 import { MessageWriter } from './message-writer.js'
 import type { Metrics } from './metrics.js'
 import { RowEncoder, rowCountOf } from './row-encoder.js'
@@ -90,7 +95,12 @@ export class Connection {
   #receive(bytes: Buffer): void {
     if (this.#ended) return
     // Direct TLS: a handshake where a startup packet would be.
-    if (this.#phase === 'startup' && !this.#secure && this.#reader.pendingBytes === 0 && bytes[0] === 0x16) {
+    if (
+      this.#phase === 'startup' &&
+      !this.#secure &&
+      this.#reader.pendingBytes === 0 &&
+      bytes[0] === 0x16
+    ) {
       this.#socket.removeAllListeners('data')
       this.#socket.pause()
       this.#socket.unshift(bytes)
@@ -179,7 +189,10 @@ export class Connection {
       case 'F':
         return this.#extended(session, () =>
           Promise.reject(
-            new SqlError(SqlState.featureNotSupported, 'function calls by protocol are not supported'),
+            new SqlError(
+              SqlState.featureNotSupported,
+              'function calls by protocol are not supported',
+            ),
           ),
         )
       default:
@@ -244,7 +257,9 @@ export class Connection {
       )
     }
     if ((parameters.get('replication') ?? 'false') !== 'false') {
-      throw new SqlError(SqlState.featureNotSupported, 'replication is not supported', { severity: 'FATAL' })
+      throw new SqlError(SqlState.featureNotSupported, 'replication is not supported', {
+        severity: 'FATAL',
+      })
     }
     this.#startupSettings = settingsOf(parameters)
     this.#database = parameters.get('database') || this.#user
@@ -262,7 +277,8 @@ export class Connection {
     }
     this.#phase = 'password'
     this.#reader.startupDone()
-    const mechanisms = this.#tlsHash === null ? ['SCRAM-SHA-256'] : ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256']
+    const mechanisms =
+      this.#tlsHash === null ? ['SCRAM-SHA-256'] : ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256']
     this.#out.authentication(10, Buffer.from(`${mechanisms.join('\0')}\0\0`))
     await this.#flush()
   }
@@ -299,7 +315,10 @@ export class Connection {
       const first = body.value()
       const { verifier, known } = await this.#context.credentials.verifierOf(this.#user)
       this.#scram = new ScramExchange(verifier, known, plus, this.#tlsHash)
-      this.#out.authentication(11, Buffer.from(this.#scram.first((first ?? Buffer.alloc(0)).toString('utf8'))))
+      this.#out.authentication(
+        11,
+        Buffer.from(this.#scram.first((first ?? Buffer.alloc(0)).toString('utf8'))),
+      )
       await this.#flush()
       return
     }
@@ -311,15 +330,25 @@ export class Connection {
   async #begin(): Promise<void> {
     const { config, gateway } = this.#context
     if (this.#user !== SUPERUSER && this.#context.credentials.trusting === false) {
-      throw new SqlError(SqlState.invalidAuthorizationSpecification, `role "${this.#user}" does not exist`, { severity: 'FATAL' })
+      throw new SqlError(
+        SqlState.invalidAuthorizationSpecification,
+        `role "${this.#user}" does not exist`,
+        { severity: 'FATAL' },
+      )
     }
     if (this.#database !== config.database && this.#database !== this.#user) {
-      throw new SqlError(SqlState.invalidCatalogName, `database "${this.#database}" does not exist`, {
-        severity: 'FATAL',
-      })
+      throw new SqlError(
+        SqlState.invalidCatalogName,
+        `database "${this.#database}" does not exist`,
+        {
+          severity: 'FATAL',
+        },
+      )
     }
     if (!this.#context.admit()) {
-      throw new SqlError(SqlState.tooManyConnections, 'sorry, too many clients already', { severity: 'FATAL' })
+      throw new SqlError(SqlState.tooManyConnections, 'sorry, too many clients already', {
+        severity: 'FATAL',
+      })
     }
     clearTimeout(this.#startupTimer)
     let session: GatewaySession
@@ -420,7 +449,12 @@ export class Connection {
     }
     const values: EngineValue[] = raw.map((bytes, i) => {
       const format = formats.length === 1 ? formats[0] : formats[i]
-      return decodeParameter(bytes, format ?? 0, types[i] ?? { oid: 25, typmod: -1 }, session.outputStyle)
+      return decodeParameter(
+        bytes,
+        format ?? 0,
+        types[i] ?? { oid: 25, typmod: -1 },
+        session.outputStyle,
+      )
     })
     await session.bind(portal, statement, values)
     this.#formats.set(portal, { codes })
@@ -603,13 +637,20 @@ function settingsOf(parameters: ReadonlyMap<string, string>): (readonly [string,
   const settings: (readonly [string, string])[] = []
   const options = parameters.get('options')
   if (options !== undefined) {
-    const words = [...options.matchAll(/(?:\\.|\S)+/g)].map((match) => match[0].replace(/\\(.)/g, '$1'))
+    const words = [...options.matchAll(/(?:\\.|\S)+/g)].map((match) =>
+      match[0].replace(/\\(.)/g, '$1'),
+    )
     for (let i = 0; i < words.length; i++) {
       const word = words[i] ?? ''
-      const assignment = word === '-c' ? words[++i] : word.startsWith('--') ? word.slice(2) : word.replace(/^-c/, '')
+      const assignment =
+        word === '-c' ? words[++i] : word.startsWith('--') ? word.slice(2) : word.replace(/^-c/, '')
       const at = assignment?.indexOf('=') ?? -1
       if (assignment === undefined || at < 1) {
-        throw new SqlError(SqlState.syntaxError, `invalid command-line argument for server process: ${word}`, { severity: 'FATAL' })
+        throw new SqlError(
+          SqlState.syntaxError,
+          `invalid command-line argument for server process: ${word}`,
+          { severity: 'FATAL' },
+        )
       }
       settings.push([assignment.slice(0, at).replaceAll('-', '_'), assignment.slice(at + 1)])
     }

@@ -67,13 +67,18 @@ export class CopyEncoder {
   #field(text: string, index: number): string {
     const { format, delimiter, quote, escape, nullText, forceQuote } = this.#copy
     if (format === 'text') {
-      return text.replace(/[\\\b\f\n\r\t\v]/g, (char) => TEXT_ESCAPES[char] ?? char)
+      return text
+        .replace(/[\\\b\f\n\r\t\v]/g, (char) => TEXT_ESCAPES[char] ?? char)
         .replaceAll(delimiter, (match) => (delimiter === '\t' ? match : `\\${match}`))
     }
     const forced = forceQuote === 'all' || forceQuote.includes(index)
     const needed =
-      forced || text === nullText || text.includes(delimiter) || text.includes(quote) ||
-      /[\r\n]/.test(text) || (this.#columns.length === 1 && text === '\\.')
+      forced ||
+      text === nullText ||
+      text.includes(delimiter) ||
+      text.includes(quote) ||
+      /[\r\n]/.test(text) ||
+      (this.#columns.length === 1 && text === '\\.')
     if (!needed) return text
     let quoted = ''
     for (const char of text) quoted += char === quote || char === escape ? escape + char : char
@@ -82,7 +87,13 @@ export class CopyEncoder {
 }
 
 const TEXT_ESCAPES: Readonly<Record<string, string>> = {
-  '\\': '\\\\', '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\v': '\\v',
+  '\\': '\\\\',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
 }
 
 function copyData(bytes: Uint8Array): Buffer {

@@ -25,7 +25,9 @@ export class Credentials {
   }
 
   /** The verifier of `user`; an unknown one gets a mock whose salt stays the same from try to try. */
-  async verifierOf(user: string): Promise<{ readonly verifier: ScramVerifier; readonly known: boolean }> {
+  async verifierOf(
+    user: string,
+  ): Promise<{ readonly verifier: ScramVerifier; readonly known: boolean }> {
     const salt = createHmac('sha256', this.#mockSecret).update(user).digest().subarray(0, 16)
     // Made for every user, so that the time it takes tells nothing.
     const mock = await makeVerifier(randomBytes(16).toString('hex'), salt)

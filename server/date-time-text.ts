@@ -20,7 +20,8 @@ export function civilOf(days: number): Civil {
   const era = Math.floor(shifted / 146_097)
   const ofEra = shifted - era * 146_097
   const yearOfEra = Math.floor(
-    (ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) / 365,
+    (ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) /
+      365,
   )
   const ofYear = ofEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
   const shiftedMonth = Math.floor((5 * ofYear + 2) / 153)
@@ -122,7 +123,8 @@ export function timestampText(micros: bigint, style: OutputStyle, zone: Zone | n
     return `${weekday} ${head} ${clock} ${yyyy}${tail}${era}`
   }
   if (zone === null) return `${datePart(civil, style)} ${clock}${era}`
-  if (style.dateStyle === 'ISO') return `${datePart(civil, style)} ${clock}${offsetText(offset)}${era}`
+  if (style.dateStyle === 'ISO')
+    return `${datePart(civil, style)} ${clock}${offsetText(offset)}${era}`
   return `${datePart(civil, style)} ${clock} ${zone.abbreviation(micros)}${era}`
 }
 
@@ -148,8 +150,15 @@ export class Zone {
     } else {
       this.#fixed = null
       this.#format = new Intl.DateTimeFormat('en-US', {
-        timeZone: name, hourCycle: 'h23', era: 'short', year: 'numeric', month: 'numeric',
-        day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric',
+        timeZone: name,
+        hourCycle: 'h23',
+        era: 'short',
+        year: 'numeric',
+        month: 'numeric',
+        day: 'numeric',
+        hour: 'numeric',
+        minute: 'numeric',
+        second: 'numeric',
       })
     }
   }
@@ -168,7 +177,9 @@ export class Zone {
     const year = part.era === 'BC' ? 1 - Number(part.year) : Number(part.year)
     const local =
       daysOf(year, Number(part.month), Number(part.day)) * 86_400 +
-      Number(part.hour) * 3600 + Number(part.minute) * 60 + Number(part.second)
+      Number(part.hour) * 3600 +
+      Number(part.minute) * 60 +
+      Number(part.second)
     const offset = local - quarter * 900
     if (this.#offsets.size > 100_000) this.#offsets.clear()
     this.#offsets.set(quarter, offset)
@@ -176,9 +187,12 @@ export class Zone {
   }
 
   abbreviation(micros: bigint): string {
-    if (this.#format === null) return this.#name.startsWith('<') ? offsetText(this.#fixed ?? 0) : this.#name
-    const parts = new Intl.DateTimeFormat('en-US', { timeZone: this.#name, timeZoneName: 'short' })
-      .formatToParts(Number(micros / 1000n))
+    if (this.#format === null)
+      return this.#name.startsWith('<') ? offsetText(this.#fixed ?? 0) : this.#name
+    const parts = new Intl.DateTimeFormat('en-US', {
+      timeZone: this.#name,
+      timeZoneName: 'short',
+    }).formatToParts(Number(micros / 1000n))
     const short = parts.find(({ type }) => type === 'timeZoneName')?.value ?? ''
     return /^[A-Z]{2,5}$/.test(short) ? short : offsetText(this.offsetSeconds(micros))
   }
@@ -216,7 +230,8 @@ export function intervalText(value: IntervalValue, style: OutputStyle['intervalS
     }
     case 'postgres_verbose': {
       const parts: string[] = []
-      const firstSign = [years, months, days, negative ? -1 : size > 0n ? 1 : 0].find((n) => n !== 0) ?? 0
+      const firstSign =
+        [years, months, days, negative ? -1 : size > 0n ? 1 : 0].find((n) => n !== 0) ?? 0
       const ago = firstSign < 0
       const flip = ago ? -1 : 1
       const add = (count: number, unit: string): void => {
@@ -226,7 +241,8 @@ export function intervalText(value: IntervalValue, style: OutputStyle['intervalS
       add(months, 'mon')
       add(days, 'day')
       const sign = negative ? -flip : flip
-      if (hours !== 0n) parts.push(`${Number(hours) * sign} hour${Number(hours) * sign === 1 ? '' : 's'}`)
+      if (hours !== 0n)
+        parts.push(`${Number(hours) * sign} hour${Number(hours) * sign === 1 ? '' : 's'}`)
       if (minutes !== 0) parts.push(`${minutes * sign} min${minutes * sign === 1 ? '' : 's'}`)
       if (seconds !== 0 || micros !== 0) {
         const text = `${sign < 0 ? '-' : ''}${seconds}${fraction(micros)}`
@@ -239,9 +255,11 @@ export function intervalText(value: IntervalValue, style: OutputStyle['intervalS
       const hasDays = days !== 0 || value.micros !== 0n
       if (!hasYears && !hasDays) return '0'
       const plain = `${Number(hours)}:${two(minutes)}:${two(seconds)}${fraction(micros)}`
-      const mixed = (hasYears && hasDays) || (days < 0 && value.micros > 0n) || (days > 0 && negative)
+      const mixed =
+        (hasYears && hasDays) || (days < 0 && value.micros > 0n) || (days > 0 && negative)
       if (mixed) {
-        const sign = (n: number | boolean): string => (n === true || (typeof n === 'number' && n < 0) ? '-' : '+')
+        const sign = (n: number | boolean): string =>
+          n === true || (typeof n === 'number' && n < 0) ? '-' : '+'
         return `${sign(value.months)}${Math.abs(years)}-${Math.abs(months)} ${sign(days)}${Math.abs(days)} ${sign(negative)}${plain}`
       }
       if (hasYears) return `${value.months < 0 ? '-' : ''}${Math.abs(years)}-${Math.abs(months)}`
@@ -250,10 +268,13 @@ export function intervalText(value: IntervalValue, style: OutputStyle['intervalS
     }
     case 'iso_8601': {
       const date =
-        (years !== 0 ? `${years}Y` : '') + (months !== 0 ? `${months}M` : '') + (days !== 0 ? `${days}D` : '')
+        (years !== 0 ? `${years}Y` : '') +
+        (months !== 0 ? `${months}M` : '') +
+        (days !== 0 ? `${days}D` : '')
       const sign = negative ? '-' : ''
       const time =
-        (hours !== 0n ? `${sign}${hours}H` : '') + (minutes !== 0 ? `${sign}${minutes}M` : '') +
+        (hours !== 0n ? `${sign}${hours}H` : '') +
+        (minutes !== 0 ? `${sign}${minutes}M` : '') +
         (seconds !== 0 || micros !== 0 ? `${sign}${seconds}${fraction(micros)}S` : '')
       if (date === '' && time === '') return 'PT0S'
       return `P${date}${time === '' ? '' : `T${time}`}`

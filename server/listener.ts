@@ -37,7 +37,8 @@ export async function listen(
     gateway,
     credentials: await Credentials.of(config.password),
     metrics,
-    tlsIdentity: () => (identity ??= given === null ? generateTlsIdentity() : Promise.resolve(given)),
+    tlsIdentity: () =>
+      (identity ??= given === null ? generateTlsIdentity() : Promise.resolve(given)),
     cancelKeys: new Map(),
     admit: () => gateway.sessions.size < config.maxConnections,
     onBug,

@@ -16,7 +16,9 @@ try {
   else await start(readConfig())
 } catch (thrown) {
   const plain = thrown instanceof ConfigError || thrown instanceof SqlError
-  process.stderr.write(`lakegate: ${plain ? thrown.message : String((thrown as Error)?.stack ?? thrown)}\n`)
+  process.stderr.write(
+    `lakegate: ${plain ? thrown.message : String((thrown as Error)?.stack ?? thrown)}\n`,
+  )
   process.exitCode = 1
 }
 
@@ -69,7 +71,8 @@ async function start(config: Config): Promise<void> {
 async function prepareLake(config: Config, lake: string): Promise<void> {
   if (existsSync(lake) && readdirSync(lake).length > 0) return
   if (config.lakeGiven) {
-    if (!existsSync(lake)) throw new ConfigError(`LAKEGATE_LAKE is "${config.lake}", but there is no such folder`)
+    if (!existsSync(lake))
+      throw new ConfigError(`LAKEGATE_LAKE is "${config.lake}", but there is no such folder`)
     return
   }
   // Built aside and renamed, so that a crash leaves either no lake or a whole one.

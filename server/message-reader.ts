@@ -42,7 +42,9 @@ export class MessageReader {
     const length = this.#pending.readInt32BE(head)
     const max = this.#started ? this.#messageBytesMax : STARTUP_BYTES_MAX
     if (length < 4 || length > max) {
-      throw protocolViolation(this.#started ? 'invalid message length' : 'invalid length of startup packet')
+      throw protocolViolation(
+        this.#started ? 'invalid message length' : 'invalid length of startup packet',
+      )
     }
     if (this.#pending.length < head + length) return null
     const type = this.#started ? this.#pending.toString('latin1', 0, 1) : ''

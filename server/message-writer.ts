@@ -118,7 +118,13 @@ export class MessageWriter {
     this.#message('c')
   }
 
-  notice(severity: string, sqlState: string, message: string, detail?: string, hint?: string): void {
+  notice(
+    severity: string,
+    sqlState: string,
+    message: string,
+    detail?: string,
+    hint?: string,
+  ): void {
     this.#message('N', fields(severity, sqlState, message, { detail, hint }))
   }
 
@@ -127,7 +133,9 @@ export class MessageWriter {
     const error =
       thrown instanceof SqlError
         ? thrown
-        : new SqlError(SqlState.internalError, 'internal error of the gateway', { severity: 'FATAL' })
+        : new SqlError(SqlState.internalError, 'internal error of the gateway', {
+            severity: 'FATAL',
+          })
     this.#message('E', fields(error.severity, error.sqlState, error.message, error))
   }
 }
@@ -136,7 +144,11 @@ function fields(
   severity: string,
   sqlState: string,
   message: string,
-  more: { readonly detail?: string | undefined; readonly hint?: string | undefined; readonly position?: number | undefined },
+  more: {
+    readonly detail?: string | undefined
+    readonly hint?: string | undefined
+    readonly position?: number | undefined
+  },
 ): Uint8Array {
   let text = `S${severity}\0V${severity}\0C${sqlState}\0M${message.replaceAll('\0', '')}\0`
   if (more.detail !== undefined) text += `D${more.detail}\0`

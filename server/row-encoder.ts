@@ -35,7 +35,10 @@ export function rowCountOf(batch: RowBatch): number {
 
 function frameRows(columns: readonly ColumnBytes[], rowCount: number): Buffer {
   const perRow = 7 + columns.length * 4
-  const total = columns.reduce((sum, column) => sum + (column.ends[rowCount - 1] ?? 0), rowCount * perRow)
+  const total = columns.reduce(
+    (sum, column) => sum + (column.ends[rowCount - 1] ?? 0),
+    rowCount * perRow,
+  )
   const out = Buffer.allocUnsafe(total)
   let at = 0
   for (let row = 0; row < rowCount; row++) {

@@ -16,7 +16,10 @@ export interface ScramVerifier {
 }
 
 /** The verifier of `password`; the salt is random unless given. */
-export async function makeVerifier(password: string, salt: Buffer = randomBytes(16)): Promise<ScramVerifier> {
+export async function makeVerifier(
+  password: string,
+  salt: Buffer = randomBytes(16),
+): Promise<ScramVerifier> {
   const salted = await derive(password.normalize('NFKC'), salt, ITERATIONS, 32, 'sha256')
   const clientKey = hmac(salted, 'Client Key')
   return {
@@ -39,7 +42,12 @@ export class ScramExchange {
   #nonce = ''
 
   /** `known` false runs the whole exchange against a mock verifier and fails at its end. */
-  constructor(verifier: ScramVerifier, known: boolean, plus: boolean, certificateHash: Buffer | null) {
+  constructor(
+    verifier: ScramVerifier,
+    known: boolean,
+    plus: boolean,
+    certificateHash: Buffer | null,
+  ) {
     this.#verifier = verifier
     this.#known = known
     this.#plus = plus
@@ -48,10 +56,16 @@ export class ScramExchange {
 
   /** server-first-message for the client's first. */
   first(message: string): string {
-    const match = /^(n|y|p=([^,]*)),(a=[^,]*)?,((?:m=[^,]*,)?n=[^,]*,r=([\x21-\x2b\x2d-\x7e]+).*)$/.exec(message)
+    const match =
+      /^(n|y|p=([^,]*)),(a=[^,]*)?,((?:m=[^,]*,)?n=[^,]*,r=([\x21-\x2b\x2d-\x7e]+).*)$/.exec(
+        message,
+      )
     if (match === null) throw malformed()
     const binding = match[1] ?? ''
-    if (this.#plus !== binding.startsWith('p') || (this.#plus && match[2] !== 'tls-server-end-point')) {
+    if (
+      this.#plus !== binding.startsWith('p') ||
+      (this.#plus && match[2] !== 'tls-server-end-point')
+    ) {
       throw malformed()
     }
     // "y" says the client believes this server offers no -PLUS; over TLS it does: a downgrade.
@@ -86,8 +100,11 @@ export class ScramExchange {
     for (let i = 0; i < 32; i++) clientKey[i] = (proof[i] ?? 0) ^ (signature[i] ?? 0)
     const hashed = createHash('sha256').update(clientKey).digest()
     const right =
-      timingSafeEqual(hashed, storedKey) && proof.length === 32 && match[3] === this.#nonce &&
-      binding.length === expected.length && timingSafeEqual(binding, expected)
+      timingSafeEqual(hashed, storedKey) &&
+      proof.length === 32 &&
+      match[3] === this.#nonce &&
+      binding.length === expected.length &&
+      timingSafeEqual(binding, expected)
     if (!right || !this.#known) {
       throw new SqlError(
         SqlState.invalidPassword,

@@ -38,10 +38,19 @@ export function valueBinary(
     case Oid.date: {
       const days = value as number
       const infinite = Math.abs(days) === 2_147_483_647
-      return sized(4, (view) => view.setInt32(0, !infinite ? days - EPOCH_DAYS : days > 0 ? 0x7fffffff : -0x80000000))
+      return sized(4, (view) =>
+        view.setInt32(0, !infinite ? days - EPOCH_DAYS : days > 0 ? 0x7fffffff : -0x80000000),
+      )
     }
     case Oid.time:
-      return sized(8, (view) => view.setBigInt64(0, type.kind === 'scalar' && type.name === 'TIME_NS' ? (value as bigint) / 1000n : (value as bigint)))
+      return sized(8, (view) =>
+        view.setBigInt64(
+          0,
+          type.kind === 'scalar' && type.name === 'TIME_NS'
+            ? (value as bigint) / 1000n
+            : (value as bigint),
+        ),
+      )
     case Oid.timetz: {
       const { micros, offsetSeconds } = value as TimeTzValue
       return sized(12, (view) => {
@@ -63,7 +72,10 @@ export function valueBinary(
     case Oid.uuid:
       return Buffer.from((value as string).replaceAll('-', ''), 'hex')
     case Oid.jsonb:
-      return Buffer.concat([Buffer.of(1), Buffer.from(valueText(value, type, pgType, context), 'utf8')])
+      return Buffer.concat([
+        Buffer.of(1),
+        Buffer.from(valueText(value, type, pgType, context), 'utf8'),
+      ])
     case Oid.varbit:
     case Oid.bit:
       return bitBinary(value as Uint8Array)
@@ -82,10 +94,13 @@ function timestampBinary(value: bigint, type: EngineType): bigint {
   if (value === -9_223_372_036_854_775_807n) return -9_223_372_036_854_775_808n
   const name = type.kind === 'scalar' ? type.name : 'TIMESTAMP'
   const micros =
-    name === 'TIMESTAMP_S' ? value * 1_000_000n
-    : name === 'TIMESTAMP_MS' ? value * 1000n
-    : name === 'TIMESTAMP_NS' ? value / 1000n
-    : value
+    name === 'TIMESTAMP_S'
+      ? value * 1_000_000n
+      : name === 'TIMESTAMP_MS'
+        ? value * 1000n
+        : name === 'TIMESTAMP_NS'
+          ? value / 1000n
+          : value
   return micros - EPOCH_MICROS
 }
 
@@ -169,15 +184,23 @@ function arrayBinary(
 }
 
 function flatten(values: readonly Scalar[], type: EngineType): Scalar[] {
-  if ((type.kind === 'list' || type.kind === 'array') && (type.child.kind === 'list' || type.child.kind === 'array')) {
+  if (
+    (type.kind === 'list' || type.kind === 'array') &&
+    (type.child.kind === 'list' || type.child.kind === 'array')
+  ) {
     const { child } = type
-    return values.flatMap((item) => (item === null ? [null] : flatten(item as readonly Scalar[], child)))
+    return values.flatMap((item) =>
+      item === null ? [null] : flatten(item as readonly Scalar[], child),
+    )
   }
   return [...values]
 }
 
 function dimensionsOf(values: readonly Scalar[], type: EngineType): number[] {
-  if ((type.kind === 'list' || type.kind === 'array') && (type.child.kind === 'list' || type.child.kind === 'array')) {
+  if (
+    (type.kind === 'list' || type.kind === 'array') &&
+    (type.child.kind === 'list' || type.child.kind === 'array')
+  ) {
     const inner = values.find((item) => item !== null) as readonly Scalar[] | undefined
     return [values.length, ...(inner === undefined ? [] : dimensionsOf(inner, type.child))]
   }

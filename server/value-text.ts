@@ -4,7 +4,14 @@ import { Oid, type PgType } from '../catalog/pg-types.js'
 import type { OutputStyle } from '../planner/result.js'
 import type { EngineType } from '../storage/engine-type.js'
 import type { IntervalValue, Scalar, TimeTzValue } from '../storage/engine-value.js'
-import { dateText, intervalText, offsetText, timestampText, timeText, Zone } from './date-time-text.js'
+import {
+  dateText,
+  intervalText,
+  offsetText,
+  timestampText,
+  timeText,
+  Zone,
+} from './date-time-text.js'
 
 /** What printing needs: the style, and the zone object made from it once. */
 export interface TextContext {
@@ -106,7 +113,8 @@ export function floatText(value: number, sizeBytes: 4 | 8, extraFloatDigits: num
   if (match === null) return String(value)
   const exponent = Number(match[4])
   const digits = ((match[2] ?? '') + (match[3] ?? '')).replace(/0+$/, '') || '0'
-  const limit = extraFloatDigits > 0 ? (sizeBytes === 4 ? 6 : 15) : Math.max(1, precision + extraFloatDigits)
+  const limit =
+    extraFloatDigits > 0 ? (sizeBytes === 4 ? 6 : 15) : Math.max(1, precision + extraFloatDigits)
   const sign = match[1] ?? ''
   if (exponent < -4 || exponent >= limit) {
     const mantissa = digits.length > 1 ? `${digits[0]}.${digits.slice(1)}` : digits
@@ -172,7 +180,8 @@ export function jsonText(value: Scalar, type: EngineType): string {
     case 'struct': {
       const fields = value as { readonly [field: string]: Scalar }
       const parts = type.fields.map(
-        (field) => `${JSON.stringify(field.name)}: ${jsonText(fields[field.name] ?? null, field.type)}`,
+        (field) =>
+          `${JSON.stringify(field.name)}: ${jsonText(fields[field.name] ?? null, field.type)}`,
       )
       return `{${parts.join(', ')}}`
     }
@@ -185,7 +194,8 @@ export function jsonText(value: Scalar, type: EngineType): string {
         return `{${parts.join(', ')}}`
       }
       const parts = pairs.map(
-        ([key, item]) => `{"key": ${jsonText(key, type.key)}, "value": ${jsonText(item, type.value)}}`,
+        ([key, item]) =>
+          `{"key": ${jsonText(key, type.key)}, "value": ${jsonText(item, type.value)}}`,
       )
       return `[${parts.join(', ')}]`
     }
@@ -212,10 +222,15 @@ export function jsonText(value: Scalar, type: EngineType): string {
     }
     case 'TIMESTAMP':
     case 'TIMESTAMPTZ':
-      return JSON.stringify(valueText(value, type, { oid: 0, typmod: -1 }, ISO).replace(' ', 'T').replace(/\+00$/, '+00:00'))
+      return JSON.stringify(
+        valueText(value, type, { oid: 0, typmod: -1 }, ISO)
+          .replace(' ', 'T')
+          .replace(/\+00$/, '+00:00'),
+      )
     default: {
       const text = valueText(value, type, { oid: 0, typmod: -1 }, ISO)
-      return typeof value === 'number' && type.name !== 'DATE' || (typeof value === 'bigint' && /INT$/.test(type.name))
+      return (typeof value === 'number' && type.name !== 'DATE') ||
+        (typeof value === 'bigint' && /INT$/.test(type.name))
         ? text
         : JSON.stringify(text)
     }
@@ -223,5 +238,10 @@ export function jsonText(value: Scalar, type: EngineType): string {
 }
 
 const ISO: TextContext = textContext({
-  dateStyle: 'ISO', dateOrder: 'MDY', intervalStyle: 'postgres', timeZone: 'UTC', extraFloatDigits: 1, byteaOutput: 'hex',
+  dateStyle: 'ISO',
+  dateOrder: 'MDY',
+  intervalStyle: 'postgres',
+  timeZone: 'UTC',
+  extraFloatDigits: 1,
+  byteaOutput: 'hex',
 })

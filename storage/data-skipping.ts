@@ -113,8 +113,10 @@ function outcomes(predicate: Predicate, facts: FileFacts): Outcomes {
       const prefix = Buffer.from(predicate.prefix, 'utf8')
       // A string with the prefix is at least the prefix, and its first bytes are no more than it.
       const { min, max } = known
-      const above = min?.kind === 'string' && firstBytes(min.bytes, prefix.length).compare(prefix) > 0
-      const below = max?.kind === 'string' && firstBytes(max.bytes, prefix.length).compare(prefix) < 0
+      const above =
+        min?.kind === 'string' && firstBytes(min.bytes, prefix.length).compare(prefix) > 0
+      const below =
+        max?.kind === 'string' && firstBytes(max.bytes, prefix.length).compare(prefix) < 0
       return {
         mayBeTrue: known.mayBeValue && !above && !below,
         mayBeFalse: known.mayBeValue,
@@ -184,7 +186,9 @@ function termFacts(term: Term, facts: FileFacts): ColumnFacts | null {
 }
 
 /** The function of `term`, which never decreases; null for what it does not know. */
-function monotone(term: Exclude<Term, { kind: 'column' }>): (value: Comparable) => Comparable | null {
+function monotone(
+  term: Exclude<Term, { kind: 'column' }>,
+): (value: Comparable) => Comparable | null {
   return (value) => {
     const date = dateOf(value)
     if (date === null) return null

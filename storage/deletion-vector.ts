@@ -14,7 +14,9 @@ const PLAIN_COOKIE = 12346
 export type DeletedRows = readonly number[]
 
 /** Key that tells two deletion vectors of one file apart, null for none; Delta protocol, "Deletion Vectors". */
-export function deletionVectorId(descriptor: DeletionVectorDescriptor | null | undefined): string | null {
+export function deletionVectorId(
+  descriptor: DeletionVectorDescriptor | null | undefined,
+): string | null {
   if (descriptor === null || descriptor === undefined) return null
   const offset = descriptor.offset ?? null
   return descriptor.storageType + descriptor.pathOrInlineDv + (offset === null ? '' : `@${offset}`)
@@ -218,8 +220,10 @@ export function encodeZ85(bytes: Uint8Array): string {
   let text = ''
   for (let i = 0; i < bytes.length; i += 4) {
     let value =
-      ((bytes[i] ?? 0) * 0x1000000) +
-      ((bytes[i + 1] ?? 0) << 16) + ((bytes[i + 2] ?? 0) << 8) + (bytes[i + 3] ?? 0)
+      (bytes[i] ?? 0) * 0x1000000 +
+      ((bytes[i + 1] ?? 0) << 16) +
+      ((bytes[i + 2] ?? 0) << 8) +
+      (bytes[i + 3] ?? 0)
     let group = ''
     for (let j = 0; j < 5; j++) {
       group = Z85.charAt(value % 85) + group

@@ -32,7 +32,11 @@ class DemoTable {
     connection: EngineConnection,
     path: string,
     columns: readonly Column[],
-    options: { readonly partition?: string; readonly deletionVectors?: boolean; readonly description: string },
+    options: {
+      readonly partition?: string
+      readonly deletionVectors?: boolean
+      readonly description: string
+    },
   ) {
     this.#store = store
     this.#connection = connection
@@ -42,7 +46,9 @@ class DemoTable {
     this.#deletionVectors = options.deletionVectors ?? false
     const fields = columns.map((column) => ({
       name: column.name,
-      type: column.type.startsWith('[') ? { type: 'array', elementType: column.type.slice(1), containsNull: true } : column.type,
+      type: column.type.startsWith('[')
+        ? { type: 'array', elementType: column.type.slice(1), containsNull: true }
+        : column.type,
       nullable: true,
       metadata: column.comment === undefined ? {} : { comment: column.comment },
     }))
@@ -60,7 +66,12 @@ class DemoTable {
 
   get #protocol(): object {
     return this.#deletionVectors
-      ? { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['deletionVectors'], writerFeatures: ['deletionVectors', 'appendOnly', 'invariants'] }
+      ? {
+          minReaderVersion: 3,
+          minWriterVersion: 7,
+          readerFeatures: ['deletionVectors'],
+          writerFeatures: ['deletionVectors', 'appendOnly', 'invariants'],
+        }
       : { minReaderVersion: 1, minWriterVersion: 2 }
   }
 
@@ -68,7 +79,8 @@ class DemoTable {
   async write(query: string, operation: string, replace = false): Promise<void> {
     const actions: object[] = []
     if (replace) {
-      for (const path of this.#live.keys()) actions.push({ remove: { path, deletionTimestamp: this.#timeMs(), dataChange: true } })
+      for (const path of this.#live.keys())
+        actions.push({ remove: { path, deletionTimestamp: this.#timeMs(), dataChange: true } })
       this.#live.clear()
     }
     const values = this.#partition === null ? [null] : await this.#partitionValues(query)
@@ -95,10 +107,27 @@ class DemoTable {
       const name = `deletion_vector_${uuid.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')}.bin`
       await this.#store.write(`${this.#path}/${name}`, printDeletionVectorFile(bitmap))
       const deletionVector = {
-        storageType: 'u', pathOrInlineDv: encodeZ85(uuid), offset: 1, sizeInBytes: bitmap.length, cardinality: rows.length,
+        storageType: 'u',
+        pathOrInlineDv: encodeZ85(uuid),
+        offset: 1,
+        sizeInBytes: bitmap.length,
+        cardinality: rows.length,
       }
-      actions.push({ remove: { path, deletionTimestamp: this.#timeMs(), dataChange: true, extendedFileMetadata: true, partitionValues: (known as { partitionValues: object }).partitionValues, size: add.size } })
-      const changed = { ...known, deletionVector, stats: JSON.stringify({ ...(JSON.parse(add.stats) as object), tightBounds: false }) }
+      actions.push({
+        remove: {
+          path,
+          deletionTimestamp: this.#timeMs(),
+          dataChange: true,
+          extendedFileMetadata: true,
+          partitionValues: (known as { partitionValues: object }).partitionValues,
+          size: add.size,
+        },
+      })
+      const changed = {
+        ...known,
+        deletionVector,
+        stats: JSON.stringify({ ...(JSON.parse(add.stats) as object), tightBounds: false }),
+      }
       this.#live.set(path, changed)
       actions.push({ add: changed })
     }
@@ -108,11 +137,17 @@ class DemoTable {
   /** A classic checkpoint of the newest version, with the hint that names it. */
   async checkpoint(): Promise<void> {
     const version = this.#version - 1
-    const rows = [{ protocol: this.#protocol }, { metaData: this.#metaData }, ...[...this.#live.values()].map((add) => ({ add: { ...add, dataChange: false } }))]
+    const rows = [
+      { protocol: this.#protocol },
+      { metaData: this.#metaData },
+      ...[...this.#live.values()].map((add) => ({ add: { ...add, dataChange: false } })),
+    ]
     const source = `${this.#path}/_delta_log/.checkpoint-${version}.json`
     await this.#store.write(source, lines(rows))
     const target = `${this.#path}/_delta_log/${printVersion(version)}.checkpoint.parquet`
-    const features = this.#deletionVectors ? ', "readerFeatures": "VARCHAR[]", "writerFeatures": "VARCHAR[]"' : ''
+    const features = this.#deletionVectors
+      ? ', "readerFeatures": "VARCHAR[]", "writerFeatures": "VARCHAR[]"'
+      : ''
     const vector = this.#deletionVectors
       ? ', "deletionVector": STRUCT("storageType" VARCHAR, "pathOrInlineDv" VARCHAR, "offset" INTEGER, "sizeInBytes" INTEGER, cardinality BIGINT)'
       : ''
@@ -133,15 +168,23 @@ class DemoTable {
   }
 
   async #partitionValues(query: string): Promise<(string | null)[]> {
-    const rows = await this.#connection.query(`SELECT DISTINCT "${this.#partition}"::VARCHAR FROM (${query}) ORDER BY 1`)
+    const rows = await this.#connection.query(
+      `SELECT DISTINCT "${this.#partition}"::VARCHAR FROM (${query}) ORDER BY 1`,
+    )
     return rows.map((row) => row[0] as string | null)
   }
 
-  async #writeFile(query: string, partitionValue: string | null): Promise<{ readonly path: string; readonly [key: string]: unknown }> {
+  async #writeFile(
+    query: string,
+    partitionValue: string | null,
+  ): Promise<{ readonly path: string; readonly [key: string]: unknown }> {
     const folder = this.#partition === null ? '' : `${this.#partition}=${partitionValue}/`
     const path = `${folder}part-${printVersion(this.#version).slice(-5)}-${randomUUID()}.zstd.parquet`
     const stored = this.#columns.filter((column) => column.name !== this.#partition)
-    const where = this.#partition === null ? '' : ` WHERE "${this.#partition}"::VARCHAR = ${quoteLiteral(partitionValue ?? '')}`
+    const where =
+      this.#partition === null
+        ? ''
+        : ` WHERE "${this.#partition}"::VARCHAR = ${quoteLiteral(partitionValue ?? '')}`
     const list = stored.map((column) => `"${column.name}"`).join(', ')
     const target = this.#store.engineUrl(`${this.#path}/${path}`)
     // The store makes the folder when it writes; COPY does not.
@@ -162,33 +205,55 @@ class DemoTable {
   }
 
   async #statistics(file: string, columns: readonly Column[]): Promise<string> {
-    const bounded = columns.filter((column) => /^(long|integer|date|string|double|decimal)/.test(column.type))
+    const bounded = columns.filter((column) =>
+      /^(long|integer|date|string|double|decimal)/.test(column.type),
+    )
     const items = [
       'count(*)::VARCHAR',
       ...columns.map((column) => `(count(*) - count("${column.name}"))::VARCHAR`),
-      ...bounded.flatMap((column) => [`min("${column.name}")::VARCHAR`, `max("${column.name}")::VARCHAR`]),
+      ...bounded.flatMap((column) => [
+        `min("${column.name}")::VARCHAR`,
+        `max("${column.name}")::VARCHAR`,
+      ]),
     ]
-    const [row] = await this.#connection.query(`SELECT ${items.join(', ')} FROM read_parquet(${quoteLiteral(file)}, hive_partitioning = false)`)
+    const [row] = await this.#connection.query(
+      `SELECT ${items.join(', ')} FROM read_parquet(${quoteLiteral(file)}, hive_partitioning = false)`,
+    )
     const values = (row ?? []) as (string | null)[]
-    const literal = (column: Column, text: string): string => (/^(string|date)/.test(column.type) ? JSON.stringify(text) : text)
+    const literal = (column: Column, text: string): string =>
+      /^(string|date)/.test(column.type) ? JSON.stringify(text) : text
     const pick = (offset: number): string =>
       bounded
         .flatMap((column, i) => {
           const text = values[1 + columns.length + i * 2 + offset]
-          return text === null || text === undefined ? [] : [`${JSON.stringify(column.name)}:${literal(column, text)}`]
+          return text === null || text === undefined
+            ? []
+            : [`${JSON.stringify(column.name)}:${literal(column, text)}`]
         })
         .join(',')
-    const nulls = columns.map((column, i) => `${JSON.stringify(column.name)}:${values[1 + i]}`).join(',')
+    const nulls = columns
+      .map((column, i) => `${JSON.stringify(column.name)}:${values[1 + i]}`)
+      .join(',')
     return `{"numRecords":${values[0]},"minValues":{${pick(0)}},"maxValues":{${pick(1)}},"nullCount":{${nulls}}}`
   }
 
   async #commit(operation: string, actions: readonly object[]): Promise<void> {
     const commitInfo = {
-      timestamp: this.#timeMs(), operation, operationParameters: {}, isolationLevel: 'WriteSerializable',
-      isBlindAppend: operation === 'WRITE', operationMetrics: {}, engineInfo: 'Lakegate', txnId: randomUUID(),
+      timestamp: this.#timeMs(),
+      operation,
+      operationParameters: {},
+      isolationLevel: 'WriteSerializable',
+      isBlindAppend: operation === 'WRITE',
+      operationMetrics: {},
+      engineInfo: 'Lakegate',
+      txnId: randomUUID(),
     }
-    const head = this.#version === 0 ? [{ protocol: this.#protocol }, { metaData: this.#metaData }] : []
-    await this.#store.write(`${this.#path}/${commitPath(this.#version)}`, lines([{ commitInfo }, ...head, ...actions]))
+    const head =
+      this.#version === 0 ? [{ protocol: this.#protocol }, { metaData: this.#metaData }] : []
+    await this.#store.write(
+      `${this.#path}/${commitPath(this.#version)}`,
+      lines([{ commitInfo }, ...head, ...actions]),
+    )
     this.#version++
   }
 }
@@ -204,9 +269,14 @@ function lines(records: readonly object[]): Uint8Array {
  * The same rows each time. The caller makes it appear in one go, by writing into a folder that is
  * renamed afterwards.
  */
-export async function createDemoLake(store: ObjectStore, connection: EngineConnection): Promise<void> {
+export async function createDemoLake(
+  store: ObjectStore,
+  connection: EngineConnection,
+): Promise<void> {
   const events = new DemoTable(
-    store, connection, 'bronze/events',
+    store,
+    connection,
+    'bronze/events',
     [
       { name: 'event_id', type: 'long' },
       { name: 'happened_at', type: 'timestamp' },
@@ -228,7 +298,9 @@ export async function createDemoLake(store: ObjectStore, connection: EngineConne
   }
   await events.checkpoint()
   const customers = new DemoTable(
-    store, connection, 'silver/customers',
+    store,
+    connection,
+    'silver/customers',
     [
       { name: 'customer_id', type: 'long' },
       { name: 'name', type: 'string' },
@@ -246,7 +318,9 @@ export async function createDemoLake(store: ObjectStore, connection: EngineConne
   await customers.write(person(0, 80), 'WRITE')
   await customers.write(person(80, 100), 'WRITE')
   const orders = new DemoTable(
-    store, connection, 'silver/orders',
+    store,
+    connection,
+    'silver/orders',
     [
       { name: 'order_id', type: 'long' },
       { name: 'customer_id', type: 'long' },
@@ -271,7 +345,9 @@ export async function createDemoLake(store: ObjectStore, connection: EngineConne
   await orders.delete("status = 'open' AND order_id % 5 = 0")
   await orders.write(order(1000, 1200, "'paid'"), 'WRITE')
   const revenue = new DemoTable(
-    store, connection, 'gold/revenue',
+    store,
+    connection,
+    'gold/revenue',
     [
       { name: 'day', type: 'date' },
       { name: 'country', type: 'string' },
@@ -283,6 +359,7 @@ export async function createDemoLake(store: ObjectStore, connection: EngineConne
   const sums = (to: number): string =>
     `SELECT (ordered_at AT TIME ZONE 'UTC')::DATE AS day, country, count(*) AS orders, sum(amount)::DECIMAL(18,2) AS amount
      FROM (${order(0, to, staged)}) GROUP BY 1, 2 ORDER BY 1, 2`
-  for (const to of [400, 600, 1000, 1200]) await revenue.write(sums(to), 'CREATE OR REPLACE TABLE AS SELECT', to > 400)
+  for (const to of [400, 600, 1000, 1200])
+    await revenue.write(sums(to), 'CREATE OR REPLACE TABLE AS SELECT', to > 400)
   await revenue.checkpoint()
 }

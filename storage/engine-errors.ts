@@ -85,7 +85,10 @@ function classify(failure: EngineFailure, message: string): Classified {
     }
   }
   if (subtype === 'COLUMN_NOT_FOUND') {
-    return { sqlState: SqlState.undefinedColumn, message: `column "${failure.name}" does not exist` }
+    return {
+      sqlState: SqlState.undefinedColumn,
+      message: `column "${failure.name}" does not exist`,
+    }
   }
   if (type === 'Catalog' && subtype === 'MISSING_ENTRY') {
     const name = failure.name ?? ''
@@ -263,7 +266,8 @@ const MESSAGE_RULES: readonly MessageRule[] = [
     sqlState: SqlState.statementTooComplex,
   },
   {
-    pattern: /(?:set operation|UNION|EXCEPT|INTERSECT).*same number|Set operations can only apply to expressions with the same number/i,
+    pattern:
+      /(?:set operation|UNION|EXCEPT|INTERSECT).*same number|Set operations can only apply to expressions with the same number/i,
     sqlState: SqlState.syntaxError,
   },
 ]

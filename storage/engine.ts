@@ -3,7 +3,12 @@
 import duckdb from '@duckdb/node-bindings'
 import type { Cancellation } from './cancellation.js'
 import { type ClassifiedFailure, classifyEngineFailure } from './engine-errors.js'
-import { type EngineField, type EngineType, scalarType, type ScalarTypeName } from './engine-type.js'
+import {
+  type EngineField,
+  type EngineType,
+  scalarType,
+  type ScalarTypeName,
+} from './engine-type.js'
 import type { EngineValue, IntervalValue, Scalar, TimeTzValue } from './engine-value.js'
 import { assert, SqlError, SqlState } from './errors.js'
 
@@ -226,7 +231,9 @@ export class EngineConnection {
     const previous = this.#running
     const call = start()
     const running =
-      previous === undefined ? call : Promise.all([previous.then(noop, noop), call.then(noop, noop)])
+      previous === undefined
+        ? call
+        : Promise.all([previous.then(noop, noop), call.then(noop, noop)])
     this.#running = running
     try {
       return await call
@@ -307,10 +314,7 @@ export class EnginePrepared {
   async collect(values: readonly EngineValue[] = []): Promise<readonly RowChunk[]> {
     const result = await this.#execute(values)
     const count = duckdb.result_chunk_count(result)
-    return Array.from(
-      { length: count },
-      (_, i) => new RowChunk(duckdb.result_get_chunk(result, i)),
-    )
+    return Array.from({ length: count }, (_, i) => new RowChunk(duckdb.result_get_chunk(result, i)))
   }
 
   /** Executes a changing statement and answers how many rows it touched. */
@@ -347,7 +351,9 @@ export class EnginePrepared {
     const aborted = new SqlError(SqlState.internalError, 'the result stream was aborted')
     if (this.kind !== 'query') return aborted
     try {
-      const again = await this.#connection.prepare(`COPY (${this.sql}\n) TO '/dev/null' (FORMAT csv)`)
+      const again = await this.#connection.prepare(
+        `COPY (${this.sql}\n) TO '/dev/null' (FORMAT csv)`,
+      )
       try {
         await again.collect(values)
       } finally {
@@ -491,7 +497,10 @@ export class ColumnVector {
   /** Bit i of the little-endian words is 1 where row i is not null; null when no row is null. */
   validity(rowCount: number): Uint8Array | null {
     // The bindings answer null for "all valid" although their type does not say so.
-    return duckdb.vector_get_validity(this.#vector, Math.ceil(rowCount / 64) * 8) as Uint8Array | null
+    return duckdb.vector_get_validity(
+      this.#vector,
+      Math.ceil(rowCount / 64) * 8,
+    ) as Uint8Array | null
   }
 
   /** Child of a list or a map (whose entries are structs of key and value), holding every row's elements. */
@@ -703,7 +712,10 @@ function scalarReader(
         const high = view.getBigUint64(row * 16 + 8, true) ^ (1n << 63n)
         const hex =
           high.toString(16).padStart(16, '0') +
-          view.getBigUint64(row * 16, true).toString(16).padStart(16, '0')
+          view
+            .getBigUint64(row * 16, true)
+            .toString(16)
+            .padStart(16, '0')
         return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
       }
     }
@@ -960,12 +972,16 @@ function makeValue({ type, value }: EngineValue): duckdb.Value {
     case 'list':
       return duckdb.create_list_value(
         makeLogicalType(type.child),
-        (value as readonly Scalar[]).map((element) => makeValue({ type: type.child, value: element })),
+        (value as readonly Scalar[]).map((element) =>
+          makeValue({ type: type.child, value: element }),
+        ),
       )
     case 'array':
       return duckdb.create_array_value(
         makeLogicalType(type.child),
-        (value as readonly Scalar[]).map((element) => makeValue({ type: type.child, value: element })),
+        (value as readonly Scalar[]).map((element) =>
+          makeValue({ type: type.child, value: element }),
+        ),
       )
     case 'struct': {
       const fields = value as { readonly [field: string]: Scalar }

@@ -7,8 +7,7 @@
  * quoteNumbers('{"a":9007199254740993,"b":"1"}')   // '{"a":"9007199254740993","b":"1"}'
  */
 export function quoteNumbers(json: string): string {
-  return json.replace(
-    /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g,
-    (token) => (token.startsWith('"') ? token : `"${token}"`),
+  return json.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
+    token.startsWith('"') ? token : `"${token}"`,
   )
 }

@@ -10,9 +10,19 @@ export type ColumnPath = readonly string[]
 export type Term =
   | { readonly kind: 'column'; readonly path: ColumnPath }
   /** `date_trunc(unit, of)`; `timeZone` matters when `of` is a timestamp with time zone. */
-  | { readonly kind: 'date-trunc'; readonly unit: string; readonly of: Term; readonly timeZone: string }
+  | {
+      readonly kind: 'date-trunc'
+      readonly unit: string
+      readonly of: Term
+      readonly timeZone: string
+    }
   /** `extract(field from of)`. */
-  | { readonly kind: 'extract'; readonly field: string; readonly of: Term; readonly timeZone: string }
+  | {
+      readonly kind: 'extract'
+      readonly field: string
+      readonly of: Term
+      readonly timeZone: string
+    }
   /** `cast(of as to)`. */
   | { readonly kind: 'cast'; readonly to: EngineType; readonly of: Term; readonly timeZone: string }
 

@@ -181,11 +181,7 @@ function nullOf(type: DataType): string {
 }
 
 /** Index of the file's column that holds `field`; -1 when the file was written without it. */
-function findColumn(
-  snapshot: Snapshot,
-  field: StructField,
-  nodes: readonly ParquetNode[],
-): number {
+function findColumn(snapshot: Snapshot, field: StructField, nodes: readonly ParquetNode[]): number {
   if (snapshot.columnMapping === 'id') {
     const id = field.metadata['delta.columnMapping.id']
     return nodes.findIndex((node) => node.fieldId !== null && node.fieldId === id)
@@ -293,7 +289,10 @@ function elementNode(node: ParquetNode, element: EngineType): ParquetNode {
   const repeated = node.children[0]
   if (repeated === undefined) return node
   // Two-level lists of old writers have no wrapper between the list and its element.
-  if (repeated.children.length === 1 && !(element.kind === 'struct' && isWrapped(repeated, element))) {
+  if (
+    repeated.children.length === 1 &&
+    !(element.kind === 'struct' && isWrapped(repeated, element))
+  ) {
     return repeated.children[0] ?? blank
   }
   return repeated

@@ -25,7 +25,9 @@ export function planScan(snapshot: Snapshot, predicate: Predicate): Scan {
   const isPartition = (path: ColumnPath): boolean =>
     path.length === 1 && partitions.has((path[0] ?? '').toLowerCase())
   const afterPartitions = snapshot.files.filter((file) =>
-    mayMatch(predicate, (path) => (isPartition(path) ? partitionFacts(snapshot, file, path) : null)),
+    mayMatch(predicate, (path) =>
+      isPartition(path) ? partitionFacts(snapshot, file, path) : null,
+    ),
   )
   const files = afterPartitions.filter((file) => {
     const statistics = lazily(() => parseStatistics(file))
@@ -50,7 +52,11 @@ export function physicalName(snapshot: Snapshot, field: StructField): string {
 }
 
 /** A partition value as the log has it; null for SQL's null, which may be written as an empty text. */
-export function partitionText(snapshot: Snapshot, file: DataFile, field: StructField): string | null {
+export function partitionText(
+  snapshot: Snapshot,
+  file: DataFile,
+  field: StructField,
+): string | null {
   const text = file.add.partitionValues[physicalName(snapshot, field)]
   return text === undefined || text === null || text === '' ? null : text
 }

@@ -71,8 +71,20 @@ export function parseSchemaString(text: string): Schema {
 }
 
 const PRIMITIVES: ReadonlySet<string> = new Set([
-  'string', 'long', 'integer', 'short', 'byte', 'float', 'double', 'boolean', 'binary', 'date',
-  'timestamp', 'timestamp_ntz', 'variant', 'void',
+  'string',
+  'long',
+  'integer',
+  'short',
+  'byte',
+  'float',
+  'double',
+  'boolean',
+  'binary',
+  'date',
+  'timestamp',
+  'timestamp_ntz',
+  'variant',
+  'void',
 ])
 
 function parseDataType(json: unknown): DataType {

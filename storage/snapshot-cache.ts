@@ -27,7 +27,10 @@ export class SnapshotCache {
     this.#snapshots = new LRUCache<string, Snapshot>({
       maxSize: maxBytes,
       sizeCalculation: (snapshot) =>
-        snapshot.files.reduce((sum, file) => sum + FILE_BYTES + (file.add.stats?.length ?? 0), 2000),
+        snapshot.files.reduce(
+          (sum, file) => sum + FILE_BYTES + (file.add.stats?.length ?? 0),
+          2000,
+        ),
     })
   }
 

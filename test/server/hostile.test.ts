@@ -11,7 +11,12 @@ let witness: pg.Client
 
 beforeAll(async () => {
   gateway = await startGateway()
-  witness = new pg.Client({ host: '127.0.0.1', port: gateway.port, user: 'lakegate', database: 'lake' })
+  witness = new pg.Client({
+    host: '127.0.0.1',
+    port: gateway.port,
+    user: 'lakegate',
+    database: 'lake',
+  })
   await witness.connect()
 })
 
@@ -48,10 +53,10 @@ async function witnessAnswers(): Promise<void> {
 }
 
 it('survives random bytes before and after the startup', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.boolean(), throwAt),
-    { numRuns: RUNS, seed: 42 },
-  )
+  await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.boolean(), throwAt), {
+    numRuns: RUNS,
+    seed: 42,
+  })
   await witnessAnswers()
 })
 
@@ -65,7 +70,9 @@ it('survives messages of known types with random bodies', async () => {
       return Buffer.concat([head, body])
     })
   await fc.assert(
-    fc.asyncProperty(fc.array(message, { maxLength: 6 }), (messages) => throwAt(Buffer.concat(messages), true)),
+    fc.asyncProperty(fc.array(message, { maxLength: 6 }), (messages) =>
+      throwAt(Buffer.concat(messages), true),
+    ),
     { numRuns: RUNS, seed: 7 },
   )
   await witnessAnswers()

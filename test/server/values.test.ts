@@ -10,15 +10,28 @@ import { decimalText, floatText, textContext, valueText } from '../../server/val
 import type { Scalar } from '../../storage/engine-value.js'
 
 const style = {
-  dateStyle: 'ISO', dateOrder: 'MDY', intervalStyle: 'postgres', timeZone: 'UTC',
-  extraFloatDigits: 1, byteaOutput: 'hex',
+  dateStyle: 'ISO',
+  dateOrder: 'MDY',
+  intervalStyle: 'postgres',
+  timeZone: 'UTC',
+  extraFloatDigits: 1,
+  byteaOutput: 'hex',
 } as const
 const context = textContext(style)
 
 it.each([
-  [1, 8, '1'], [0.1, 8, '0.1'], [1e15, 8, '1e+15'], [123456789012345, 8, '123456789012345'],
-  [1e-5, 8, '1e-05'], [0.0001, 8, '0.0001'], [-0, 8, '-0'], [1.5e300, 8, '1.5e+300'],
-  [Math.fround(0.1), 4, '0.1'], [1e6, 4, '1e+06'], [123456, 4, '123456'], [5e-324, 8, '5e-324'],
+  [1, 8, '1'],
+  [0.1, 8, '0.1'],
+  [1e15, 8, '1e+15'],
+  [123456789012345, 8, '123456789012345'],
+  [1e-5, 8, '1e-05'],
+  [0.0001, 8, '0.0001'],
+  [-0, 8, '-0'],
+  [1.5e300, 8, '1.5e+300'],
+  [Math.fround(0.1), 4, '0.1'],
+  [1e6, 4, '1e+06'],
+  [123456, 4, '123456'],
+  [5e-324, 8, '5e-324'],
 ] as const)('the float %s of %s bytes is %s', (value, size, text) => {
   expect(floatText(value, size, 1)).toBe(text)
 })
@@ -39,7 +52,11 @@ it.each([
   ['postgres', { months: 0, days: 0, micros: 0n }, '00:00:00'],
   ['iso_8601', { months: 14, days: 3, micros: 14_706_000_000n }, 'P1Y2M3DT4H5M6S'],
   ['sql_standard', { months: 14, days: 0, micros: 0n }, '1-2'],
-  ['postgres_verbose', { months: 14, days: 3, micros: 14_706_000_000n }, '@ 1 year 2 mons 3 days 4 hours 5 mins 6 secs'],
+  [
+    'postgres_verbose',
+    { months: 14, days: 3, micros: 14_706_000_000n },
+    '@ 1 year 2 mons 3 days 4 hours 5 mins 6 secs',
+  ],
 ] as const)('an interval in %s style prints %s', (intervalStyle, value, text) => {
   expect(intervalText(value, intervalStyle)).toBe(text)
 })
@@ -59,10 +76,15 @@ describe('what was encoded is decoded again', () => {
     ['timestamp', Oid.timestamp, fc.bigInt(long)],
     ['timestamptz', Oid.timestamptz, fc.bigInt(long)],
     ['uuid', Oid.uuid, fc.uuid()],
-    ['interval', Oid.interval, fc.record({
-      months: fc.integer({ min: -1000, max: 1000 }), days: fc.integer({ min: -1000, max: 1000 }),
-      micros: fc.bigInt({ min: -(10n ** 12n), max: 10n ** 12n }),
-    })],
+    [
+      'interval',
+      Oid.interval,
+      fc.record({
+        months: fc.integer({ min: -1000, max: 1000 }),
+        days: fc.integer({ min: -1000, max: 1000 }),
+        micros: fc.bigInt({ min: -(10n ** 12n), max: 10n ** 12n }),
+      }),
+    ],
   ]
   it.each(cases)('as %s', (_, oid, values) => {
     const type = engineTypeOfOid(oid)

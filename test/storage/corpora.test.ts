@@ -76,7 +76,11 @@ function expectedTables(): Expected[] {
         const rows = join(dat, name, 'table_content')
         if (!existsSync(rows)) continue
         const version = /^v(\d+)$/.exec(name)
-        expected.push({ table, version: version === null ? null : Number(version[1]), parquet: rows })
+        expected.push({
+          table,
+          version: version === null ? null : Number(version[1]),
+          parquet: rows,
+        })
       }
       const flat = readdirSync(dat).some((name) => name.endsWith('.parquet'))
       if (flat) expected.push({ table, version: null, parquet: dat })
@@ -105,7 +109,8 @@ function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return [...value]
   if (Array.isArray(value)) {
     const items = value.map(plain)
-    const isMap = value.length > 0 && value.every((item) => Array.isArray(item) && item.length === 2)
+    const isMap =
+      value.length > 0 && value.every((item) => Array.isArray(item) && item.length === 2)
     return isMap ? items.map((item) => JSON.stringify(item)).sort() : items
   }
   if (typeof value === 'object' && value !== null) {
@@ -138,13 +143,22 @@ describe.skipIf(!present)('a table another engine wrote', () => {
                 return rowsOf(source, columns)
               })()
         if (JSON.stringify(actual) === JSON.stringify(wanted)) same++
-        else differing.push(`${name}: ${actual.length} rows ${actual[0]?.slice(0, 300)} instead of ${wanted.length} ${wanted[0]?.slice(0, 300)}`)
+        else
+          differing.push(
+            `${name}: ${actual.length} rows ${actual[0]?.slice(0, 300)} instead of ${wanted.length} ${wanted[0]?.slice(0, 300)}`,
+          )
       } catch (thrown) {
-        differing.push(`${name}: ${thrown instanceof Error ? thrown.message.slice(0, 200) : thrown}`)
+        differing.push(
+          `${name}: ${thrown instanceof Error ? thrown.message.slice(0, 200) : thrown}`,
+        )
       }
     }
-    const unexplained = differing.filter((line) => !Object.keys(KNOWN).some((key) => line.startsWith(`${key}:`)))
-    console.info(`corpora: ${same} tables and versions equal, ${differing.length - unexplained.length} known, ${unexplained.length} unexplained`)
+    const unexplained = differing.filter(
+      (line) => !Object.keys(KNOWN).some((key) => line.startsWith(`${key}:`)),
+    )
+    console.info(
+      `corpora: ${same} tables and versions equal, ${differing.length - unexplained.length} known, ${unexplained.length} unexplained`,
+    )
     expect(unexplained).toEqual([])
     expect(same).toBeGreaterThan(80)
   }, 120_000)
@@ -168,4 +182,3 @@ describe.skipIf(!present)('a table another engine wrote', () => {
     expect(counts.get('loaded')).toBeGreaterThan(150)
   }, 120_000)
 })
-

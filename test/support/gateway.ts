@@ -19,7 +19,9 @@ export interface TestGateway {
 }
 
 /** Starts a gateway on a demonstration lake of its own. */
-export async function startGateway(options: { readonly password?: string } = {}): Promise<TestGateway> {
+export async function startGateway(
+  options: { readonly password?: string } = {},
+): Promise<TestGateway> {
   const lake = mkdtempSync(join(tmpdir(), 'lakegate-lake-'))
   const config = readConfig(
     ['--port=0', '--http-port=0', '--shutdown-timeout-ms=200'],
@@ -31,7 +33,10 @@ export async function startGateway(options: { readonly password?: string } = {})
   await createDemoLake(store, connection)
   connection.close()
   const gateway = await Gateway.open({
-    store, engine, database: 'lake', snapshotCacheBytes: 64 * 1024 * 1024,
+    store,
+    engine,
+    database: 'lake',
+    snapshotCacheBytes: 64 * 1024 * 1024,
   })
   const bugs: unknown[] = []
   const listener = await listen(config, gateway, (bug) => bugs.push(bug))

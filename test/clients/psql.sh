@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# psql against a running gateway (PGHOST, PGPORT … in the environment).
+passed=0
+failed=0
+check() { # name, expected, command…
+  local name=$1 expected=$2 actual
+  shift 2
+  actual=$("$@" 2>&1)
+  if [ "$actual" = "$expected" ]; then passed=$((passed + 1)); echo "ok $name"; else
+    failed=$((failed + 1)); echo "not ok $name: got <$actual> instead of <$expected>"
+  fi
+}
+q() { psql -X -A -t -v VERBOSITY=sqlstate "$@"; }
+check 'selects' '1' q -c 'SELECT 1'
+check 'travels in time' 'open|400' q -c 'SELECT status, count(*) FROM silver.orders VERSION AS OF 0 GROUP BY 1'
+check 'counts without deleted rows' '1133' q -c 'SELECT count(*) FROM silver.orders'
+check 'copies csv' $'1,x\n2,' q -c "COPY (SELECT 1, 'x' UNION ALL SELECT 2, NULL ORDER BY 1) TO STDOUT (FORMAT csv)"
+check 'copies text with escapes' 'a\tb' q -c "COPY (SELECT E'a\tb') TO STDOUT"
+check 'tells the code of an error' 'ERROR:  22012' q -c 'SELECT 1/0'
+check 'describes a query' $'a|integer\nb|text' q -c "SELECT 1 AS a, 'x'::text AS b \\gdesc"
+check 'runs a file in one transaction' $'BEGIN\n2\nCOMMIT' q -c 'BEGIN' -c 'SELECT 1+1' -c 'COMMIT'
+check 'fetches by cursor' '1133' bash -c "psql -X -A -t -v FETCH_COUNT=100 -c 'SELECT order_id FROM silver.orders' | wc -l"
+check 'speaks TLS' 't' bash -c "PGSSLMODE=require psql -X -A -t -c 'SELECT true'"
+check 'refuses a wrong password' '2' bash -c "PGPASSWORD=wrong psql -X -c 'SELECT 1' >/dev/null 2>&1; echo \$?"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
