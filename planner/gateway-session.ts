@@ -490,11 +490,8 @@ export class GatewaySession implements Session {
   // ---- what a statement is -----------------------------------------------------------------------
 
   #context(): QueryContext {
-    const block = (this.#block ??= new TransactionBlock(
-      false,
-      this.#defaultReadOnly(),
-      this.settings.save(),
-    ))
+    this.#block ??= new TransactionBlock(false, this.#defaultReadOnly(), this.settings.save())
+    const block = this.#block
     return {
       gateway: this.#gateway,
       pool: this.#pool,

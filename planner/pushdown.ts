@@ -150,7 +150,7 @@ function convertExpression(expression: Node, context: Context): Predicate {
       const found = termOf(lexpr, context)
       if (found === null) return UNKNOWN
       const values = listOf(nodeOf(rexpr, 'List')?.items).map((item) =>
-        valueOf(item, found.type, context),
+        constantValue(item, found.type, context),
       )
       if (values.length === 0 || values.includes(null)) return UNKNOWN
       const inside: Predicate = {
@@ -187,7 +187,7 @@ function compare(
   other: unknown,
   context: Context,
 ): Predicate {
-  const value = valueOf(other, found.type, context)
+  const value = constantValue(other, found.type, context)
   return value === null ? UNKNOWN : { kind: 'compare', operator, term: found.term, value }
 }
 
@@ -255,7 +255,7 @@ function typeNameOf(typeName: unknown): string | undefined {
 }
 
 /** The constant `node` as a value to compare a column of `type` with; null when that is not certain. */
-function valueOf(node: unknown, type: DataType, context: Context): EngineValue | null {
+function constantValue(node: unknown, type: DataType, context: Context): EngineValue | null {
   const parameter = nodeOf(node, 'ParamRef')
   if (parameter !== undefined) {
     const value = context.values[Number(parameter.number) - 1]

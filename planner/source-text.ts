@@ -17,7 +17,7 @@ export class SourceText {
 
   constructor(text: string) {
     this.text = text
-    this.#offsets = /^[\x00-\x7f]*$/.test(text) ? null : byteOffsets(text)
+    this.#offsets = Buffer.byteLength(text, 'utf8') === text.length ? null : byteOffsets(text)
   }
 
   get tokens(): readonly Token[] {

@@ -65,7 +65,7 @@ export class CopyEncoder {
   }
 
   #field(text: string, index: number): string {
-    const { format, delimiter, quote, escape, nullText, forceQuote } = this.#copy
+    const { format, delimiter, quote, escape: escaping, nullText, forceQuote } = this.#copy
     if (format === 'text') {
       return text
         .replace(/[\\\b\f\n\r\t\v]/g, (char) => TEXT_ESCAPES[char] ?? char)
@@ -81,7 +81,7 @@ export class CopyEncoder {
       (this.#columns.length === 1 && text === '\\.')
     if (!needed) return text
     let quoted = ''
-    for (const char of text) quoted += char === quote || char === escape ? escape + char : char
+    for (const char of text) quoted += char === quote || char === escaping ? escaping + char : char
     return quote + quoted + quote
   }
 }
