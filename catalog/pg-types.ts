@@ -161,6 +161,11 @@ const BY_NAME: ReadonlyMap<string, PgTypeEntry> = new Map(
   [...BY_OID.values()].map((type) => [type.name, type]),
 )
 
+/** Every type that is known. */
+export function pgTypes(): readonly PgTypeEntry[] {
+  return [...BY_OID.values()]
+}
+
 /** The type with that OID, or undefined. */
 export function pgTypeByOid(oid: number): PgTypeEntry | undefined {
   return BY_OID.get(oid)

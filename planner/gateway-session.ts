@@ -498,7 +498,7 @@ export class GatewaySession implements Session {
       block,
       searchPath: this.settings.searchPath(),
       temporaryTable: (name) => this.#temporary.get(name),
-      sessionFunction: (name, args) => this.#sessionFunction(name, args),
+      sessionFunction: (name, args, executing) => this.#sessionFunction(name, args, executing),
     }
   }
 
@@ -665,8 +665,15 @@ export class GatewaySession implements Session {
     return rowsExecution([{ ...column, name: name ?? column.name }], [[value]], 'SELECT')
   }
 
-  #sessionFunction(name: string, args: readonly Node[]): string | undefined {
+  #sessionFunction(name: string, args: readonly Node[], executing: boolean): string | undefined {
     switch (name) {
+      case 'set_config': {
+        const [setting, value, local] = args.map((arg) => constantOf(arg))
+        if (typeof setting !== 'string' || typeof value !== 'string') return undefined
+        if (!executing) return 'NULL::VARCHAR'
+        this.#assign(setting, value, local === true)
+        return quoteLiteral(this.settings.get(setting))
+      }
       case 'current_user':
       case 'session_user':
       case 'user':

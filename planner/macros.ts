@@ -1,5 +1,6 @@
 /** Macros: DuckDB functions that give PostgreSQL's meaning where the engine's own differ or are missing. */
 
+import { Oid, pgTypes } from '../catalog/pg-types.js'
 import type { EngineConnection } from '../storage/engine.js'
 
 /** Definitions by signature; created once for each engine instance. */
@@ -26,10 +27,18 @@ const MACROS: readonly string[] = [
   `initcap(s) AS list_aggregate(list_transform(regexp_extract_all(lower(s), '[a-z0-9]+|[^a-z0-9]+'), lambda w: upper(w[1:1]) || w[2:]), 'string_agg', '')`,
 ]
 
+/** PostgreSQL's format_type over the types that results can have. */
+function formatType(): string {
+  const cases = pgTypes().map(
+    ({ oid, displayName }) => `WHEN ${oid} THEN '${displayName.replaceAll("'", "''")}'`,
+  )
+  return `format_type(o, m) AS CASE WHEN o::BIGINT = ${Oid.numeric} AND m::INTEGER > 4 THEN 'numeric(' || ((m::INTEGER - 4) >> 16) || ',' || ((m::INTEGER - 4) & 65535) || ')' ELSE CASE o::BIGINT ${cases.join(' ')} ELSE '???' END END`
+}
+
 /** Creates the macros in the instance of `connection`. */
 export async function createMacros(connection: EngineConnection): Promise<void> {
-  for (const macro of MACROS) {
-    const [head, ...rest] = macro.split(' AS ')
+  for (const macro of [...MACROS, formatType()]) {
+    const [head = '', ...rest] = macro.split(' AS ')
     await connection.run(`CREATE OR REPLACE MACRO ${head} AS ${rest.join(' AS ')}`)
   }
 }

@@ -33,7 +33,12 @@ export interface QueryContext {
   readonly searchPath: readonly string[]
   /** Qualified DuckDB name of the session's temporary table of that name, or undefined. */
   readonly temporaryTable: (name: string) => string | undefined
-  readonly sessionFunction: TranslationContext['sessionFunction']
+  /** As for a translation; `executing` is false while a statement is only described. */
+  readonly sessionFunction: (
+    name: string,
+    args: readonly Node[],
+    executing: boolean,
+  ) => string | undefined
 }
 
 /** A table that a statement read, for EXPLAIN. */
@@ -210,7 +215,7 @@ async function translated(
   return translate(tree, source, references, {
     relations,
     parameterType,
-    sessionFunction: context.sessionFunction,
+    sessionFunction: (name, args) => context.sessionFunction(name, args, scans !== null),
   })
 }
 

@@ -230,13 +230,15 @@ function editTokens(source: SourceText, context: TranslationContext, edits: Edit
     } else if (token.kind === 'identifier') {
       const word = token.text.toLowerCase()
       const next = tokens[i + 1]
-      const castBefore = previous?.text === '::' || previous?.text.toLowerCase() === 'as'
+      const qualified = previous?.text === '.' && tokens[i - 2]?.text.toLowerCase() === 'pg_catalog'
+      const before = qualified ? tokens[i - 3] : previous
+      const castBefore = before?.text === '::' || before?.text.toLowerCase() === 'as'
       if (word === 'pg_catalog' && next?.text === '.' && previous?.text === '::') {
         edits.push({ start: token.start, end: next.end, text: '' })
       } else if ((word === 'numeric' || word === 'decimal') && next?.text !== '(' && castBefore) {
         edits.push({ start: token.start, end: token.end, text: 'DECIMAL(38,10)' })
       } else if (castBefore && TYPE_NAMES[word] !== undefined && next?.text !== ',') {
-        if (previous?.text === '::' || next?.text === ')') {
+        if (before?.text === '::' || next?.text === ')') {
           edits.push({ start: token.start, end: token.end, text: TYPE_NAMES[word] ?? word })
         }
       } else if (word === 'bytea' && previous?.text === '::' && tokens[i - 2]?.kind === 'string') {

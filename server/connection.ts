@@ -225,7 +225,10 @@ export class Connection {
       if (key !== undefined && key.length === secret.length && key.equals(secret)) {
         this.#context.gateway.cancelSession(processId)
       }
-      this.#destroy()
+      // Ended, not destroyed: over TLS the client waits for a clean close.
+      this.#ended = true
+      clearTimeout(this.#startupTimer)
+      this.#socket.end()
       return
     }
     const major = code >>> 16

@@ -13,6 +13,7 @@ export class CopyEncoder {
   readonly #columns: readonly ResultColumn[]
   readonly #copy: CopyFormat
   readonly #formats: readonly ColumnFormat[]
+  #prefix: readonly Uint8Array[] = []
 
   constructor(columns: readonly ResultColumn[], copy: CopyFormat, style: OutputStyle) {
     const context = textContext(style)
@@ -23,8 +24,9 @@ export class CopyEncoder {
   }
 
   header(): Uint8Array {
-    if (this.#copy.format === 'binary') return copyData(SIGNATURE)
-    if (!this.#copy.header) return new Uint8Array()
+    // The binary signature travels in one message with what comes first, as PostgreSQL sends it.
+    if (this.#copy.format === 'binary') this.#prefix = [SIGNATURE]
+    if (this.#copy.format === 'binary' || !this.#copy.header) return new Uint8Array()
     const names = this.#columns.map((column, i) => this.#field(column.name, i))
     return copyData(Buffer.from(`${names.join(this.#copy.delimiter)}\n`, 'utf8'))
   }
@@ -34,7 +36,8 @@ export class CopyEncoder {
     const cells = this.#formats.map((format, i) => columnBytes(batch, i, format))
     const rows: Buffer[] = []
     for (let row = 0; row < rowCountOf(batch); row++) {
-      const parts: Buffer[] = []
+      const parts: Uint8Array[] = [...this.#prefix]
+      this.#prefix = []
       if (this.#copy.format === 'binary') {
         const count = Buffer.alloc(2)
         count.writeInt16BE(cells.length)
@@ -61,7 +64,8 @@ export class CopyEncoder {
   }
 
   trailer(): Uint8Array {
-    return this.#copy.format === 'binary' ? copyData(Buffer.of(0xff, 0xff)) : new Uint8Array()
+    if (this.#copy.format !== 'binary') return new Uint8Array()
+    return copyData(Buffer.concat([...this.#prefix, Buffer.of(0xff, 0xff)]))
   }
 
   #field(text: string, index: number): string {
