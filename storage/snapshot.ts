@@ -13,7 +13,7 @@ import { deletionVectorId } from './deletion-vector.js'
 import { type EngineConnection, quoteLiteral } from './engine.js'
 import { SqlError, SqlState } from './errors.js'
 import { resolvePath } from './file-path.js'
-import { quoteNumbers } from './lossless-json.js'
+import { quoteNonFinite, quoteNumbers } from './lossless-json.js'
 import { commitPath, parseLogFileName } from './log-path.js'
 import type { ObjectEntry, ObjectStore } from './object-store.js'
 import { parseSchemaString, type Schema } from './schema.js'
@@ -356,8 +356,9 @@ async function readCheckpointFile(
     const actions: Action[] = []
     for (const row of rows) {
       for (const [i, name] of wanted.entries()) {
-        const text = row[i]
-        if (typeof text !== 'string') continue
+        const printed = row[i]
+        if (typeof printed !== 'string') continue
+        const text = quoteNonFinite(printed)
         const record = JSON.parse(text) as { stats?: unknown; stats_parsed?: unknown }
         // Statistics kept only as a struct hold numbers of any length: they are read losslessly.
         if (name === 'add' && typeof record.stats !== 'string') {

@@ -43,13 +43,18 @@ function fiveCommits(): void {
 }
 
 describe('a version', () => {
-  it.each([-1, 5, 100])('%d that does not exist is an error that says which do', async (version) => {
-    fiveCommits()
-    const thrown = await loadSnapshot(store, connection, log.tablePath, version).catch((error: unknown) => error)
-    expect(thrown).toMatchObject({ sqlState: SqlState.invalidParameterValue })
-    const { message, detail } = thrown as { message: string; detail?: string }
-    expect(`${message} ${detail}`).toMatch(/vailable versions are 0 to 4/)
-  })
+  it.each([-1, 5, 100])(
+    '%d that does not exist is an error that says which do',
+    async (version) => {
+      fiveCommits()
+      const thrown = await loadSnapshot(store, connection, log.tablePath, version).catch(
+        (error: unknown) => error,
+      )
+      expect(thrown).toMatchObject({ sqlState: SqlState.invalidParameterValue })
+      const { message, detail } = thrown as { message: string; detail?: string }
+      expect(`${message} ${detail}`).toMatch(/vailable versions are 0 to 4/)
+    },
+  )
 
   it('before the oldest checkpoint is an error once its commits are cleaned up', async () => {
     fiveCommits()
@@ -57,8 +62,12 @@ describe('a version', () => {
     rmSync(log.file(`${versionName(0)}.json`))
     // Version 1 still has its commit, but nothing to build on.
     for (const version of [0, 1]) {
-      const thrown = await loadSnapshot(store, connection, log.tablePath, version).catch((error: unknown) => error)
-      expect(thrown, `version ${version}`).toMatchObject({ sqlState: SqlState.invalidParameterValue })
+      const thrown = await loadSnapshot(store, connection, log.tablePath, version).catch(
+        (error: unknown) => error,
+      )
+      expect(thrown, `version ${version}`).toMatchObject({
+        sqlState: SqlState.invalidParameterValue,
+      })
       const { message, detail } = thrown as { message: string; detail?: string }
       expect(`${message} ${detail}`).toMatch(/vailable versions are 2 to 4/)
     }
@@ -79,18 +88,25 @@ describe('a moment', () => {
     expect(await versionAt(store, log.tablePath, T0 + offset)).toBe(version)
   })
 
-  it.each([T0 - 1, T0 + 4 * MINUTE + 1])('%d outside of the history is an error that says what it spans', async (time) => {
-    fiveCommits()
-    await expect(versionAt(store, log.tablePath, time)).rejects.toMatchObject({
-      sqlState: SqlState.invalidParameterValue,
-      detail: expect.stringMatching(/0 to 4 .*2026-01-01T00:00:00.000Z to 2026-01-01T00:04:00.000Z/),
-    })
-  })
+  it.each([T0 - 1, T0 + 4 * MINUTE + 1])(
+    '%d outside of the history is an error that says what it spans',
+    async (time) => {
+      fiveCommits()
+      await expect(versionAt(store, log.tablePath, time)).rejects.toMatchObject({
+        sqlState: SqlState.invalidParameterValue,
+        detail: expect.stringMatching(
+          /0 to 4 .*2026-01-01T00:00:00.000Z to 2026-01-01T00:04:00.000Z/,
+        ),
+      })
+    },
+  )
 
   it('far outside of the calendar is an error, not a crash', async () => {
     fiveCommits()
     for (const time of [9e15, -9e15]) {
-      await expect(versionAt(store, log.tablePath, time)).rejects.toMatchObject({ sqlState: SqlState.invalidParameterValue })
+      await expect(versionAt(store, log.tablePath, time)).rejects.toMatchObject({
+        sqlState: SqlState.invalidParameterValue,
+      })
     }
   })
 
@@ -120,7 +136,16 @@ describe('a moment', () => {
     const stamp = (inCommitTimestamp: number): { readonly [key: string]: unknown } => ({
       commitInfo: { inCommitTimestamp, operation: 'WRITE' },
     })
-    log.commit(3, stamp(T0 + 10 * MINUTE), metadata({ 'delta.enableInCommitTimestamps': 'true', 'delta.inCommitTimestampEnablementVersion': '3' })).committedAt(3, T0 + 99 * MINUTE)
+    log
+      .commit(
+        3,
+        stamp(T0 + 10 * MINUTE),
+        metadata({
+          'delta.enableInCommitTimestamps': 'true',
+          'delta.inCommitTimestampEnablementVersion': '3',
+        }),
+      )
+      .committedAt(3, T0 + 99 * MINUTE)
     log.commit(4, stamp(T0 + 11 * MINUTE), add('f4')).committedAt(4, T0 - 99 * MINUTE)
     const times = (await listCommits(store, log.tablePath)).map((commit) => commit.timestampMs - T0)
     expect(times).toEqual([0, MINUTE, 2 * MINUTE, 10 * MINUTE, 11 * MINUTE])
@@ -130,7 +155,9 @@ describe('a moment', () => {
 
   it('ignores commitInfo.timestamp, which writers set as they like', async () => {
     fiveCommits()
-    log.commit(4, { commitInfo: { timestamp: T0 + 500 * MINUTE } }, add('f4')).committedAt(4, T0 + 4 * MINUTE)
+    log
+      .commit(4, { commitInfo: { timestamp: T0 + 500 * MINUTE } }, add('f4'))
+      .committedAt(4, T0 + 4 * MINUTE)
     expect((await listCommits(store, log.tablePath)).at(-1)?.timestampMs).toBe(T0 + 4 * MINUTE)
   })
 })
@@ -138,7 +165,11 @@ describe('a moment', () => {
 describe('the commitInfo', () => {
   it('is answered as written, null where a commit has none or is gone', async () => {
     fiveCommits()
-    log.commit(1, { commitInfo: { operation: 'MERGE', operationParameters: { predicate: 'x' } } }, add('f1'))
+    log.commit(
+      1,
+      { commitInfo: { operation: 'MERGE', operationParameters: { predicate: 'x' } } },
+      add('f1'),
+    )
     expect(await readCommitInfo(store, log.tablePath, 1)).toMatchObject({ operation: 'MERGE' })
     expect(await readCommitInfo(store, log.tablePath, 0)).toBeNull()
     expect(await readCommitInfo(store, log.tablePath, 99)).toBeNull()

@@ -1,6 +1,14 @@
 /** The object store contract, on the local file system. */
 
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -55,7 +63,9 @@ describe('an object', () => {
     'is refused outside of the root: %s',
     async (path) => {
       writeFileSync(join(folder, 'outside'), 'secret')
-      await expect(store.read(path)).rejects.toMatchObject({ sqlState: SqlState.insufficientPrivilege })
+      await expect(store.read(path)).rejects.toMatchObject({
+        sqlState: SqlState.insufficientPrivilege,
+      })
       await expect(store.write(path, bytes(''))).rejects.toMatchObject({
         sqlState: SqlState.insufficientPrivilege,
       })
@@ -100,7 +110,12 @@ describe('a listing', () => {
   })
 
   it('holds everything below a folder, in order of path', async () => {
-    expect((await store.list('t')).map((object) => object.path)).toEqual(['t/a', 't/b', 't/c', 't/sub/d'])
+    expect((await store.list('t')).map((object) => object.path)).toEqual([
+      't/a',
+      't/b',
+      't/c',
+      't/sub/d',
+    ])
     expect((await store.list('t', 't/c')).map((object) => object.path)).toEqual(['t/c', 't/sub/d'])
   })
 
@@ -112,7 +127,11 @@ describe('a listing', () => {
 
   it('leaves out files that are still being written', async () => {
     writeFileSync(join(store.root, 't', '.a.123.tmp'), '')
-    expect((await store.listFolder('t')).map((object) => object.path)).toEqual(['t/a', 't/b', 't/c'])
+    expect((await store.listFolder('t')).map((object) => object.path)).toEqual([
+      't/a',
+      't/b',
+      't/c',
+    ])
   })
 
   it('names folders, linked ones too', async () => {
@@ -134,7 +153,9 @@ describe('a failure of the file system', () => {
 
   it('leaves the old object whole when a write cannot replace it', async () => {
     mkdirSync(join(store.root, 'taken'), { recursive: true })
-    await expect(store.write('taken', bytes('x'))).rejects.toMatchObject({ sqlState: SqlState.ioError })
+    await expect(store.write('taken', bytes('x'))).rejects.toMatchObject({
+      sqlState: SqlState.ioError,
+    })
     expect(statSync(join(store.root, 'taken')).isDirectory()).toBe(true)
     expect(readdirSync(store.root)).toEqual(['taken'])
   })

@@ -114,12 +114,15 @@ describe('reconciliation', () => {
     expect(names(await load())).toEqual(['p=a%2Fb/x', 'p=a/b/x'])
   })
 
-  it.each(['file:', 'file://', ''])('knows an absolute path (%s) under the table for a relative one', async (scheme) => {
-    log
-      .commit(0, PROTOCOL, metadata(), add(`${scheme}${join(folder, log.tablePath)}/a`), add('z'))
-      .commit(1, remove('a'))
-    expect(names(await load())).toEqual(['z'])
-  })
+  it.each(['file:', 'file://', ''])(
+    'knows an absolute path (%s) under the table for a relative one',
+    async (scheme) => {
+      log
+        .commit(0, PROTOCOL, metadata(), add(`${scheme}${join(folder, log.tablePath)}/a`), add('z'))
+        .commit(1, remove('a'))
+      expect(names(await load())).toEqual(['z'])
+    },
+  )
 
   it('keeps a path that climbs out of the lake outside of it', async () => {
     log.commit(0, PROTOCOL, metadata(), add('../../../elsewhere/a'), add('../t/a'))
@@ -145,9 +148,14 @@ describe('reconciliation', () => {
 })
 
 describe('a corrupt log', () => {
-  async function failure(version: number | null = null): Promise<{ sqlState: string; message: string }> {
+  async function failure(
+    version: number | null = null,
+  ): Promise<{ sqlState: string; message: string }> {
     const thrown = await loadSnapshot(store, connection, log.tablePath, version).then(
-      (snapshot) => ({ sqlState: 'none', message: `it was read as ${snapshot?.files.length} files` }),
+      (snapshot) => ({
+        sqlState: 'none',
+        message: `it was read as ${snapshot?.files.length} files`,
+      }),
       (error: unknown) => error,
     )
     return thrown as { sqlState: string; message: string }
@@ -176,7 +184,10 @@ describe('a corrupt log', () => {
     ['an add without a size', '{"add":{"path":"x"}}\n'],
     ['an add whose size is text', '{"add":{"path":"x","size":"1"}}\n'],
     ['a remove without a path', '{"remove":{}}\n'],
-    ['a vector without a size', '{"add":{"path":"x","size":1,"deletionVector":{"storageType":"i"}}}\n'],
+    [
+      'a vector without a size',
+      '{"add":{"path":"x","size":1,"deletionVector":{"storageType":"i"}}}\n',
+    ],
     ['a protocol without versions', '{"protocol":{}}\n'],
     ['a metaData without a schema', '{"metaData":{"id":"x"}}\n'],
   ])('with a commit of %s is an error that names it', async (_, text) => {
@@ -228,7 +239,8 @@ describe('a corrupt log', () => {
   )
 
   it('with a part of a checkpoint missing is read from its commits, or an error', async () => {
-    const part = (n: number): string => `${versionName(1)}.checkpoint.${String(n).padStart(10, '0')}.0000000002.parquet`
+    const part = (n: number): string =>
+      `${versionName(1)}.checkpoint.${String(n).padStart(10, '0')}.0000000002.parquet`
     log.commit(0, PROTOCOL, metadata(), add('a')).commit(1, add('b'))
     await log.checkpoint(connection, 1, [PROTOCOL, metadata(), add('a')], part(1))
     expect(names(await load())).toEqual(['a', 'b'])
@@ -240,7 +252,12 @@ describe('a corrupt log', () => {
     const checkpoint = `${versionName(1)}.checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.json`
     log.write(
       checkpoint,
-      [{ checkpointMetadata: { version: 1 } }, PROTOCOL, metadata(), { sidecar: { path: 'gone.parquet', sizeInBytes: 1, modificationTime: 1 } }]
+      [
+        { checkpointMetadata: { version: 1 } },
+        PROTOCOL,
+        metadata(),
+        { sidecar: { path: 'gone.parquet', sizeInBytes: 1, modificationTime: 1 } },
+      ]
         .map((action) => `${JSON.stringify(action)}\n`)
         .join(''),
     )
@@ -248,15 +265,45 @@ describe('a corrupt log', () => {
   })
 })
 
+describe('a log that changes while it is read', () => {
+  it('is read once a commit that was half written is whole', async () => {
+    log.commit(0, PROTOCOL, metadata(), add('a'))
+    const whole = `${JSON.stringify(add('b'))}\n${JSON.stringify(add('c'))}\n`
+    log.write(`${versionName(1)}.json`, whole.slice(0, -20))
+    const loading = load()
+    setTimeout(() => log.write(`${versionName(1)}.json`, whole), 10)
+    expect(names(await loading)).toEqual(['a', 'b', 'c'])
+  })
+
+  it('has no gap because one listing missed a commit', async () => {
+    log.commit(0, PROTOCOL, metadata(), add('a')).commit(1, add('b')).commit(2, add('c'))
+    let listings = 0
+    class TornListing extends LocalStore {
+      override async listFolder(
+        prefix: string,
+        startAt?: string,
+      ): ReturnType<LocalStore['listFolder']> {
+        const found = await super.listFolder(prefix, startAt)
+        return listings++ > 0 ? found : found.filter((object) => !object.path.endsWith('1.json'))
+      }
+    }
+    const snapshot = await loadSnapshot(new TornListing(folder), connection, log.tablePath, null)
+    expect(names(snapshot as Snapshot)).toEqual(['a', 'b', 'c'])
+  })
+})
+
 describe('a checkpoint', () => {
   it('in two parts is read whole', async () => {
-    const part = (n: number): string => `${versionName(1)}.checkpoint.${String(n).padStart(10, '0')}.0000000002.parquet`
+    const part = (n: number): string =>
+      `${versionName(1)}.checkpoint.${String(n).padStart(10, '0')}.0000000002.parquet`
     await log.checkpoint(connection, 1, [PROTOCOL, metadata(), add('a')], part(1))
     await log.checkpoint(connection, 1, [add('b', vector(3)), remove('c')], part(2))
     log.commit(2, add('d'), remove('a'))
     const snapshot = await load()
     expect(names(snapshot)).toEqual(['b', 'd'])
-    expect(snapshot.files.find((file) => file.path.endsWith('/b'))?.add.deletionVector).toMatchObject({ cardinality: 3 })
+    expect(
+      snapshot.files.find((file) => file.path.endsWith('/b'))?.add.deletionVector,
+    ).toMatchObject({ cardinality: 3 })
   })
 
   it('with sidecars is read whole', async () => {
@@ -290,6 +337,26 @@ describe('a checkpoint', () => {
     expect(values).toEqual(['x "y" \\ ü', null, ''])
   })
 
+  it('with statistics as structs alone keeps NaN, infinities and every digit', async () => {
+    await log.checkpoint(connection, 1, [PROTOCOL, metadata(), add('a')], 'plain.parquet')
+    const numbers = `{n: 9223372036854775807, d: 0.12345678901234567890123456::DECIMAL(38,26), x: 'NaN'::DOUBLE, y: '-Infinity'::DOUBLE}`
+    const statistics = `{numRecords: 5, minValues: ${numbers}, maxValues: ${numbers}}`
+    const withStatistics = `CASE WHEN add IS NOT NULL THEN struct_insert(add, stats_parsed := ${statistics}) END AS add`
+    await connection.run(
+      `COPY (SELECT * REPLACE (${withStatistics}) FROM '${log.file('plain.parquet')}') TO '${log.file(`${versionName(1)}.checkpoint.parquet`)}' (FORMAT parquet)`,
+    )
+    const parsed = (await load()).files[0]?.add.stats_parsed
+    expect(parsed).toMatchObject({
+      numRecords: '5',
+      maxValues: {
+        n: '9223372036854775807',
+        d: '0.12345678901234567890123456',
+        x: 'NaN',
+        y: '-Infinity',
+      },
+    })
+  })
+
   it('gives the snapshot its commits give, for random histories', async () => {
     const operation = fc.record({
       name: fc.integer({ min: 0, max: 7 }),
@@ -318,7 +385,12 @@ describe('a checkpoint', () => {
             }
             log.commit(i + 1, ...actions.values())
             if (i + 1 === checkpointVersion) {
-              await log.checkpoint(connection, i + 1, [PROTOCOL, metadata(), ...[...live].map((path) => add(path)), remove('gone')])
+              await log.checkpoint(connection, i + 1, [
+                PROTOCOL,
+                metadata(),
+                ...[...live].map((path) => add(path)),
+                remove('gone'),
+              ])
             }
           }
           const whole = await load()
@@ -338,9 +410,28 @@ describe('a checkpoint', () => {
 
 describe('a protocol', () => {
   it.each([
-    [{ minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['futureFeature'], writerFeatures: ['futureFeature'] }, 'futureFeature'],
-    [{ minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['catalogManaged'], writerFeatures: ['catalogManaged'] }, 'catalogManaged'],
-    [{ minReaderVersion: 3, minWriterVersion: 6, readerFeatures: [], writerFeatures: [] }, 'writer version 6'],
+    [
+      {
+        minReaderVersion: 3,
+        minWriterVersion: 7,
+        readerFeatures: ['futureFeature'],
+        writerFeatures: ['futureFeature'],
+      },
+      'futureFeature',
+    ],
+    [
+      {
+        minReaderVersion: 3,
+        minWriterVersion: 7,
+        readerFeatures: ['catalogManaged'],
+        writerFeatures: ['catalogManaged'],
+      },
+      'catalogManaged',
+    ],
+    [
+      { minReaderVersion: 3, minWriterVersion: 6, readerFeatures: [], writerFeatures: [] },
+      'writer version 6',
+    ],
     [{ minReaderVersion: 4, minWriterVersion: 7, readerFeatures: [] }, 'reader version 4'],
     [{ minReaderVersion: 99, minWriterVersion: 7 }, 'reader version 99'],
     [{ minReaderVersion: 0, minWriterVersion: 2 }, 'reader version 0'],
@@ -355,7 +446,13 @@ describe('a protocol', () => {
   it('of features that only writers need is read', async () => {
     log.commit(
       0,
-      { protocol: { minReaderVersion: 1, minWriterVersion: 7, writerFeatures: ['someWriterFeature'] } },
+      {
+        protocol: {
+          minReaderVersion: 1,
+          minWriterVersion: 7,
+          writerFeatures: ['someWriterFeature'],
+        },
+      },
       metadata(),
       add('a'),
     )
@@ -363,9 +460,14 @@ describe('a protocol', () => {
   })
 
   it('is judged at the version that is read', async () => {
-    log
-      .commit(0, PROTOCOL, metadata(), add('a'))
-      .commit(1, { protocol: { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['futureFeature'], writerFeatures: ['futureFeature'] } })
+    log.commit(0, PROTOCOL, metadata(), add('a')).commit(1, {
+      protocol: {
+        minReaderVersion: 3,
+        minWriterVersion: 7,
+        readerFeatures: ['futureFeature'],
+        writerFeatures: ['futureFeature'],
+      },
+    })
     expect(names(await load(0))).toEqual(['a'])
     await expect(load(1)).rejects.toMatchObject({ sqlState: SqlState.featureNotSupported })
   })

@@ -84,16 +84,30 @@ export class LogFixture {
     const vector =
       'STRUCT(storageType VARCHAR, pathOrInlineDv VARCHAR, "offset" INTEGER, sizeInBytes INTEGER, cardinality BIGINT)'
     const columns = [
-      ['protocol', 'STRUCT(minReaderVersion INTEGER, minWriterVersion INTEGER, readerFeatures VARCHAR[], writerFeatures VARCHAR[])'],
-      ['metaData', 'STRUCT(id VARCHAR, format STRUCT(provider VARCHAR), schemaString VARCHAR, partitionColumns VARCHAR[], configuration MAP(VARCHAR, VARCHAR))'],
-      ['add', `STRUCT(path VARCHAR, partitionValues MAP(VARCHAR, VARCHAR), size BIGINT, modificationTime BIGINT, dataChange BOOLEAN, stats VARCHAR, deletionVector ${vector})`],
-      ['remove', `STRUCT(path VARCHAR, deletionTimestamp BIGINT, dataChange BOOLEAN, deletionVector ${vector})`],
+      [
+        'protocol',
+        'STRUCT(minReaderVersion INTEGER, minWriterVersion INTEGER, readerFeatures VARCHAR[], writerFeatures VARCHAR[])',
+      ],
+      [
+        'metaData',
+        'STRUCT(id VARCHAR, format STRUCT(provider VARCHAR), schemaString VARCHAR, partitionColumns VARCHAR[], configuration MAP(VARCHAR, VARCHAR))',
+      ],
+      [
+        'add',
+        `STRUCT(path VARCHAR, partitionValues MAP(VARCHAR, VARCHAR), size BIGINT, modificationTime BIGINT, dataChange BOOLEAN, stats VARCHAR, deletionVector ${vector})`,
+      ],
+      [
+        'remove',
+        `STRUCT(path VARCHAR, deletionTimestamp BIGINT, dataChange BOOLEAN, deletionVector ${vector})`,
+      ],
       ['sidecar', 'STRUCT(path VARCHAR, sizeInBytes BIGINT, modificationTime BIGINT)'],
     ]
     const map = columns.map(([column, type]) => `${column}: ${quoteLiteral(type ?? '')}`).join(', ')
     const source = `read_json(${quoteLiteral(this.file(`${name}.ndjson`))}, format = 'newline_delimited', columns = {${map}})`
     mkdirSync(dirname(this.file(name)), { recursive: true })
-    await connection.run(`COPY (SELECT * FROM ${source}) TO ${quoteLiteral(this.file(name))} (FORMAT parquet)`)
+    await connection.run(
+      `COPY (SELECT * FROM ${source}) TO ${quoteLiteral(this.file(name))} (FORMAT parquet)`,
+    )
     return this
   }
 }
