@@ -67,8 +67,13 @@ export type Action =
  * XX001 naming `path` when a line is not an action: half a commit must never become rows.
  */
 export function parseActions(bytes: Uint8Array, path: string): readonly Action[] {
-  const text = new TextDecoder('utf-8').decode(bytes)
   const actions: Action[] = []
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (thrown) {
+    throw corrupt(path, 'it is not UTF-8', thrown)
+  }
   for (const [index, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue
     let parsed: unknown
@@ -85,23 +90,23 @@ export function parseActions(bytes: Uint8Array, path: string): readonly Action[]
 
 /** The action a record of the log holds, or null for an unknown one. */
 export function actionOf(record: unknown, path: string): Action | null {
-  if (typeof record !== 'object' || record === null) {
-    throw corrupt(path, 'a line is not an action')
-  }
-  const fields = record as { readonly [key: string]: unknown }
+  if (!isObject(record)) throw corrupt(path, 'a line is not an action')
+  const fields = record
   if (isObject(fields.add)) {
     const add = fields.add as unknown as AddFile
-    if (typeof add.path !== 'string') throw corrupt(path, 'an add has no path')
+    requireFields(fields.add, 'add', { path: 'string', size: 'number' }, path)
+    requireVector(add.deletionVector, path)
     return { kind: 'add', add: { ...add, partitionValues: add.partitionValues ?? {} } }
   }
   if (isObject(fields.remove)) {
     const remove = fields.remove as unknown as RemoveFile
-    if (typeof remove.path !== 'string') throw corrupt(path, 'a remove has no path')
+    requireFields(fields.remove, 'remove', { path: 'string' }, path)
+    requireVector(remove.deletionVector, path)
     return { kind: 'remove', remove }
   }
   if (isObject(fields.metaData)) {
     const metaData = fields.metaData as unknown as Metadata
-    if (typeof metaData.schemaString !== 'string') throw corrupt(path, 'metaData has no schema')
+    requireFields(fields.metaData, 'metaData', { schemaString: 'string' }, path)
     return {
       kind: 'metaData',
       metaData: {
@@ -112,13 +117,42 @@ export function actionOf(record: unknown, path: string): Action | null {
     }
   }
   if (isObject(fields.protocol)) {
+    const versions = { minReaderVersion: 'number', minWriterVersion: 'number' } as const
+    requireFields(fields.protocol, 'protocol', versions, path)
     return { kind: 'protocol', protocol: fields.protocol as unknown as Protocol }
   }
   if (isObject(fields.commitInfo)) return { kind: 'commitInfo', commitInfo: fields.commitInfo }
   if (isObject(fields.sidecar)) {
+    requireFields(fields.sidecar, 'sidecar', { path: 'string' }, path)
     return { kind: 'sidecar', sidecar: fields.sidecar as unknown as Sidecar }
   }
   return null
+}
+
+function requireFields(
+  object: { readonly [key: string]: unknown },
+  kind: string,
+  types: { readonly [field: string]: 'string' | 'number' },
+  path: string,
+): void {
+  for (const [field, type] of Object.entries(types)) {
+    const value = object[field] ?? null
+    if (value === null) throw corrupt(path, `"${kind}" has no "${field}"`)
+    if (typeof value !== type) throw corrupt(path, `"${field}" of "${kind}" is not a ${type}`)
+  }
+}
+
+// A vector read wrongly would bring deleted rows back, so it is whole or the log is corrupt.
+function requireVector(vector: unknown, path: string): void {
+  if (vector === null || vector === undefined) return
+  if (!isObject(vector)) throw corrupt(path, '"deletionVector" is not an object')
+  const types = {
+    storageType: 'string',
+    pathOrInlineDv: 'string',
+    sizeInBytes: 'number',
+    cardinality: 'number',
+  } as const
+  requireFields(vector, 'deletionVector', types, path)
 }
 
 /** The error for a log that cannot be trusted; names the file. */

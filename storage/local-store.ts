@@ -117,7 +117,12 @@ export class LocalStore implements ObjectStore {
       } finally {
         await fs.rm(temporary, { force: true })
       }
-      await syncFolder(nodePath.dirname(target))
+      try {
+        await syncFolder(nodePath.dirname(target))
+      } catch {
+        // The name is there for all to see, but may not outlive a crash.
+        return 'unknown'
+      }
       return 'created'
     })
   }
@@ -128,7 +133,8 @@ export class LocalStore implements ObjectStore {
 
   async #writeTemporary(target: string, bytes: Uint8Array): Promise<string> {
     const folder = nodePath.dirname(target)
-    await fs.mkdir(folder, { recursive: true })
+    const made = await fs.mkdir(folder, { recursive: true })
+    if (made !== undefined) await syncFolders(nodePath.dirname(made), nodePath.dirname(folder))
     const temporary = nodePath.join(folder, `.${nodePath.basename(target)}.${randomUUID()}.tmp`)
     const file = await fs.open(temporary, 'wx')
     try {
@@ -201,6 +207,14 @@ function isTemporary(name: string): boolean {
 
 function trimSlash(path: string): string {
   return path.replace(/\/+$/, '')
+}
+
+/** Makes new folders durable: each name stands in the folder above it, from `first` down to `last`. */
+async function syncFolders(first: string, last: string): Promise<void> {
+  for (let folder = last; folder.length >= first.length; folder = nodePath.dirname(folder)) {
+    await syncFolder(folder)
+    if (folder === first) return
+  }
 }
 
 async function syncFolder(folder: string): Promise<void> {

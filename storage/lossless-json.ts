@@ -11,3 +11,16 @@ export function quoteNumbers(json: string): string {
     token.startsWith('"') ? token : `"${token}"`,
   )
 }
+
+/**
+ * JSON as DuckDB prints it, with its bare `NaN` and `Infinity` in quotes, as Delta writes them.
+ *
+ * @example
+ * quoteNonFinite('{"a":-Infinity,"b":"NaN"}')   // '{"a":"-Infinity","b":"NaN"}'
+ */
+export function quoteNonFinite(json: string): string {
+  if (!json.includes('NaN') && !json.includes('Infinity')) return json
+  return json.replace(/"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)/g, (token) =>
+    token.startsWith('"') ? token : `"${token}"`,
+  )
+}

@@ -12,7 +12,8 @@ import {
 import { deletionVectorId } from './deletion-vector.js'
 import { type EngineConnection, quoteLiteral } from './engine.js'
 import { SqlError, SqlState } from './errors.js'
-import { quoteNumbers } from './lossless-json.js'
+import { resolvePath } from './file-path.js'
+import { quoteNonFinite, quoteNumbers } from './lossless-json.js'
 import { commitPath, parseLogFileName } from './log-path.js'
 import type { ObjectEntry, ObjectStore } from './object-store.js'
 import { parseSchemaString, type Schema } from './schema.js'
@@ -78,6 +79,22 @@ export async function loadSnapshot(
   tablePath: string,
   version: number | null,
 ): Promise<Snapshot | null> {
+  try {
+    return await loadListed(store, connection, tablePath, version)
+  } catch (thrown) {
+    if (!(thrown instanceof SqlError) || thrown.sqlState !== SqlState.dataCorrupted) throw thrown
+    // A listing is not one moment: a commit made meanwhile may show without the one before it, and
+    // a clean-up may take a checkpoint away. Only what is wrong twice is wrong.
+    return loadListed(store, connection, tablePath, version)
+  }
+}
+
+async function loadListed(
+  store: ObjectStore,
+  connection: EngineConnection,
+  tablePath: string,
+  version: number | null,
+): Promise<Snapshot | null> {
   const log = await listLog(store, tablePath)
   if (log.newest === null) return null
   const target = version ?? log.newest
@@ -126,17 +143,29 @@ export async function listCommits(
   store: ObjectStore,
   tablePath: string,
 ): Promise<readonly CommitEntry[]> {
-  const log = await listLog(store, tablePath)
-  const entries: CommitEntry[] = []
-  let previous = Number.NEGATIVE_INFINITY
-  for (const version of [...log.commits.keys()].sort((a, b) => a - b)) {
-    const object = log.commits.get(version) as ObjectEntry
-    const inCommit = await inCommitTimestamp(store, tablePath, version)
-    const timestampMs = inCommit ?? Math.max(object.modifiedMs, previous + 1)
-    previous = timestampMs
-    entries.push({ version, timestampMs })
+  return timesOf(store, tablePath, await listLog(store, tablePath))
+}
+
+async function timesOf(
+  store: ObjectStore,
+  tablePath: string,
+  log: Log,
+): Promise<readonly CommitEntry[]> {
+  const versions = [...log.commits.keys()].sort((a, b) => a - b)
+  // Once in-commit timestamps are on, every later commit has one: going backwards, the first
+  // commit without ends the search, and a table without the feature costs one read.
+  const inCommit = new Map<number, number>()
+  for (const version of [...versions].reverse()) {
+    const timestampMs = await inCommitTimestamp(store, tablePath, version)
+    if (timestampMs === null) break
+    inCommit.set(version, timestampMs)
   }
-  return entries
+  let previous = Number.NEGATIVE_INFINITY
+  return versions.map((version) => {
+    const modifiedMs = log.commits.get(version)?.modifiedMs ?? 0
+    previous = inCommit.get(version) ?? Math.max(modifiedMs, previous + 1)
+    return { version, timestampMs: previous }
+  })
 }
 
 /** The commitInfo of `version`, or null when the log no longer has it. */
@@ -165,7 +194,12 @@ export async function versionAt(
   tablePath: string,
   timestampMs: number,
 ): Promise<number> {
-  const commits = await listCommits(store, tablePath)
+  const log = await listLog(store, tablePath)
+  const oldest = oldestVersion(log)
+  // Commits before the oldest version that can still be built are no answer.
+  const commits = (await timesOf(store, tablePath, log)).filter(
+    (commit) => oldest !== null && commit.version >= oldest,
+  )
   const first = commits[0]
   const last = commits.at(-1)
   if (first === undefined || last === undefined) {
@@ -174,17 +208,23 @@ export async function versionAt(
   if (timestampMs < first.timestampMs || timestampMs > last.timestampMs) {
     throw new SqlError(
       SqlState.invalidParameterValue,
-      `table "${tablePath}" has no version as of ${new Date(timestampMs).toISOString()}`,
+      `table "${tablePath}" has no version as of ${printTime(timestampMs)}`,
       {
         detail:
           `Its versions ${first.version} to ${last.version} were committed from ` +
-          `${new Date(first.timestampMs).toISOString()} to ${new Date(last.timestampMs).toISOString()}.`,
+          `${printTime(first.timestampMs)} to ${printTime(last.timestampMs)}.`,
       },
     )
   }
   let found = first.version
   for (const commit of commits) if (commit.timestampMs <= timestampMs) found = commit.version
   return found
+}
+
+/** ISO, or the bare number of milliseconds where the calendar of JavaScript ends. */
+function printTime(timestampMs: number): string {
+  const date = new Date(timestampMs)
+  return Number.isNaN(date.getTime()) ? `${timestampMs} ms since 1970` : date.toISOString()
 }
 
 interface CheckpointStart {
@@ -241,16 +281,23 @@ function gap(log: Log, tablePath: string, from: number, to: number): SqlError {
   return corrupt(`${tablePath}/${commitPath(missing)}`, 'it is missing, the log has a gap there')
 }
 
+/** The oldest version from which on every version up to the newest can be built; null for none. */
+function oldestVersion(log: Log): number | null {
+  if (log.newest === null) return null
+  let contiguous = log.newest
+  while (contiguous > 0 && log.commits.has(contiguous)) contiguous--
+  if (contiguous === 0 && log.commits.has(0)) return 0
+  // `contiguous` is the newest version without a commit: a checkpoint there or later is a start.
+  const starts = log.checkpoints.map((checkpoint) => checkpoint.version)
+  return starts.find((start) => start >= contiguous) ?? null
+}
+
 function noSuchVersion(log: Log, tablePath: string, version: number): SqlError {
   const newest = log.newest ?? 0
-  const starts = [0, ...log.checkpoints.map((checkpoint) => checkpoint.version)]
-  const oldest = starts.find((start) =>
-    start === 0 ? hasCommits(log, 0, 0) : hasCommits(log, start + 1, newest),
-  )
   return new SqlError(
     SqlState.invalidParameterValue,
     `version ${version} of table "${tablePath}" does not exist`,
-    { detail: `Available versions are ${oldest ?? newest} to ${newest}.` },
+    { detail: `Available versions are ${oldestVersion(log) ?? newest} to ${newest}.` },
   )
 }
 
@@ -268,8 +315,7 @@ async function replayCheckpoint(
   const sidecars: string[] = []
   const take = (action: Action): void => {
     if (action.kind === 'sidecar') {
-      const { path } = action.sidecar
-      sidecars.push(path.includes('/') ? path : `${tablePath}/_delta_log/_sidecars/${path}`)
+      sidecars.push(resolvePath(store, `${tablePath}/_delta_log/_sidecars`, action.sidecar.path))
     } else if (action.kind !== 'remove') apply(replay, action, store, tablePath)
   }
   for (const path of start.paths) {
@@ -310,8 +356,9 @@ async function readCheckpointFile(
     const actions: Action[] = []
     for (const row of rows) {
       for (const [i, name] of wanted.entries()) {
-        const text = row[i]
-        if (typeof text !== 'string') continue
+        const printed = row[i]
+        if (typeof printed !== 'string') continue
+        const text = quoteNonFinite(printed)
         const record = JSON.parse(text) as { stats?: unknown; stats_parsed?: unknown }
         // Statistics kept only as a struct hold numbers of any length: they are read losslessly.
         if (name === 'add' && typeof record.stats !== 'string') {
@@ -428,39 +475,6 @@ function fileKey(file: DataFile): string {
 
 function keyOf(path: string, vectorId: string | null): string {
   return vectorId === null ? path : `${path}\u0000${vectorId}`
-}
-
-/**
- * The lake-relative path a log entry names: percent-decoded once, `file:` and absolute forms
- * brought to the same spelling. Paths outside of the lake are kept absolute; reading them is
- * refused by the engine unless the folder is allowed.
- *
- * Delta protocol, "Add File and Remove File".
- */
-export function resolvePath(store: ObjectStore, tablePath: string, logged: string): string {
-  let path = logged
-  try {
-    path = decodeURIComponent(logged)
-  } catch {
-    // A stray percent sign: the writer did not encode, the path is taken as it stands.
-  }
-  const absolute = path.replace(/^file:(?:\/\/)?(?=\/)/, '')
-  if (absolute.startsWith('/')) {
-    const root = store.root.endsWith('/') ? store.root : `${store.root}/`
-    const plain = normalise(absolute)
-    return plain.startsWith(root) ? plain.slice(root.length) : plain
-  }
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) return path
-  return normalise(`${tablePath}/${path}`)
-}
-
-function normalise(path: string): string {
-  const parts: string[] = []
-  for (const part of path.split('/')) {
-    if (part === '..') parts.pop()
-    else if (part !== '.' && (part !== '' || parts.length === 0)) parts.push(part)
-  }
-  return parts.join('/')
 }
 
 /** `path` with the characters that DuckDB would take for a glob escaped. */
