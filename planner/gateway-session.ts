@@ -8,6 +8,12 @@ import { type EngineType, printEngineType, scalarType } from '../storage/engine-
 import type { EngineValue, Scalar } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { listCommits, readCommitInfo } from '../storage/snapshot.js'
+import {
+  type CatalogSession,
+  describeCatalogQuery,
+  openCatalogQuery,
+  routeOf,
+} from './catalog-query.js'
 import { copyFormat } from './copy-options.js'
 import { EnginePool } from './engine-pool.js'
 import type { Gateway } from './gateway.js'
@@ -515,7 +521,11 @@ export class GatewaySession implements Session {
       const effect = gatewayCall(tree)
       if (effect !== null)
         return { parameterTypes: oids.map(pgType), columns: [effectColumn(effect)] }
-      return describeQuery(statement, oids, this.#context(), engineTypeOfOid)
+      return this.#routed(
+        statement,
+        () => describeQuery(statement, oids, this.#context(), engineTypeOfOid),
+        () => describeCatalogQuery(statement, this.#gateway, this.#catalogSession()),
+      )
     }
     const parameterTypes = Array.from(
       { length: tree === null ? 0 : parameterCount(statement) },
@@ -617,7 +627,49 @@ export class GatewaySession implements Session {
     if (changesData(tree)) throw notSupported('a WITH clause that changes data')
     const effect = gatewayCall(tree)
     if (effect !== null) return this.#gatewayCall(statement, effect, values, cancellation)
-    return openQuery(statement, values, this.#context(), cancellation)
+    return this.#routed(
+      statement,
+      () => openQuery(statement, values, this.#context(), cancellation),
+      () => openCatalogQuery(statement, values, this.#gateway, this.#catalogSession()),
+    )
+  }
+
+  /**
+   * System catalogs are PostgreSQL's; so is a statement without tables whose functions or types
+   * DuckDB does not know.
+   */
+  async #routed<T>(
+    statement: ParsedStatement,
+    lake: () => Promise<T>,
+    catalog: () => Promise<T>,
+  ): Promise<T> {
+    const route = routeOf(statement, this.#catalogSession())
+    if (route === 'catalog') return catalog()
+    try {
+      return await lake()
+    } catch (thrown) {
+      if (route !== 'none' || !(thrown instanceof SqlError)) throw thrown
+      if (!/^(42883|42704)$/.test(thrown.sqlState)) throw thrown
+      try {
+        return await catalog()
+      } catch {
+        throw thrown
+      }
+    }
+  }
+
+  #catalogSession(): CatalogSession {
+    return {
+      searchPath: this.settings.searchPath(),
+      settings: [
+        'timezone',
+        'datestyle',
+        'intervalstyle',
+        'extra_float_digits',
+        'bytea_output',
+      ].map((name) => [name, this.settings.get(name)] as const),
+      temporaryTable: (name) => this.#temporary.get(name),
+    }
   }
 
   /** Functions that act on the gateway itself; called alone, as clients call them. */
@@ -1164,7 +1216,7 @@ export class GatewaySession implements Session {
     if (this.#context().block.readOnly) throw readOnly('CREATE VIEW')
     const inner = this.#inner(statement, fields.query as Node)
     const columns = namesOf(fields.aliases)
-    await describeQuery(inner, [], this.#context(), engineTypeOfOid)
+    const described = await describeQuery(inner, [], this.#context(), engineTypeOfOid)
     await this.#gateway.catalog.createView(
       {
         layer:
@@ -1173,7 +1225,7 @@ export class GatewaySession implements Session {
             : (this.settings.searchPath()[0] ?? 'public'),
         name: String(range.relname),
         definition: inner.source.trim(),
-        columns,
+        columns: columns.length > 0 ? columns : described.columns.map((column) => column.name),
       },
       fields.replace === true,
     )

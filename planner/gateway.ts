@@ -1,6 +1,7 @@
 /** Gateway: what all sessions of this process share. */
 
 import { Catalog } from '../catalog/catalog.js'
+import { PgCatalog } from '../catalog/pg-catalog.js'
 import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { ObjectStore } from '../storage/object-store.js'
@@ -31,6 +32,7 @@ export class Gateway {
   readonly database: string
   readonly catalog: Catalog
   readonly snapshots: SnapshotCache
+  readonly pgCatalog: PgCatalog = new PgCatalog()
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
   #nextProcessId = 1
@@ -48,6 +50,11 @@ export class Gateway {
     await createMacros(connection)
     connection.close()
     return new Gateway(options)
+  }
+
+  /** Ends what runs outside of this process. */
+  close(): void {
+    this.pgCatalog.close()
   }
 
   nextProcessId(): number {

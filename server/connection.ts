@@ -56,6 +56,7 @@ interface PortalFormats {
 /** One client's connection; lives until its socket closes. */
 export class Connection {
   readonly #context: ConnectionContext
+  readonly #onEnd: () => void
   #socket: Socket
   readonly #reader: MessageReader
   readonly #out = new MessageWriter()
@@ -75,7 +76,9 @@ export class Connection {
   #idle = true
   #pendingNotifications: (() => void)[] = []
 
-  constructor(socket: Socket, context: ConnectionContext) {
+  /** `onEnd` is called once, when the connection is over. */
+  constructor(socket: Socket, context: ConnectionContext, onEnd: () => void) {
+    this.#onEnd = onEnd
     this.#context = context
     this.#socket = socket
     this.#reader = new MessageReader(context.config.maxMessageBytes)
@@ -227,8 +230,8 @@ export class Connection {
       }
       // Ended, not destroyed: over TLS the client waits for a clean close.
       this.#ended = true
-      clearTimeout(this.#startupTimer)
       this.#socket.end()
+      await this.#release()
       return
     }
     const major = code >>> 16
@@ -586,6 +589,7 @@ export class Connection {
 
   async #release(): Promise<void> {
     clearTimeout(this.#startupTimer)
+    this.#onEnd()
     const session = this.#session
     this.#session = null
     if (session === null) return

@@ -45,9 +45,10 @@ export async function listen(
   }
   let closing = false
   const server = createServer((socket) => {
-    const connection = new Connection(socket, context)
+    const connection: Connection = new Connection(socket, context, () =>
+      connections.delete(connection),
+    )
     connections.add(connection)
-    socket.on('close', () => connections.delete(connection))
   })
   const http = createHttpServer((request, response) => {
     const path = (request.url ?? '/').split('?')[0]

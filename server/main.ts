@@ -57,6 +57,7 @@ async function start(config: Config): Promise<void> {
     stopping = true
     void (async () => {
       await listener.close()
+      gateway.close()
       await engine.close()
       rmSync(join(tmpdir(), `lakegate-spill-${process.pid}`), { recursive: true, force: true })
       process.stdout.write('lakegate: stopped\n')

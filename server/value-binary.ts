@@ -1,6 +1,7 @@
 /** Values in binary format, as PostgreSQL's send functions write them. */
 
 import { Oid, type PgType, pgTypeByOid } from '../catalog/pg-types.js'
+import { SqlError, SqlState } from '../storage/errors.js'
 import type { EngineType } from '../storage/engine-type.js'
 import type { IntervalValue, Scalar, TimeTzValue } from '../storage/engine-value.js'
 import { type TextContext, valueText } from './value-text.js'
@@ -83,6 +84,12 @@ export function valueBinary(
       const elementOid = pgTypeByOid(pgType.oid)?.elementOid ?? 0
       if (elementOid !== 0 && (type.kind === 'list' || type.kind === 'array')) {
         return arrayBinary(value as readonly Scalar[], type, elementOid, context)
+      }
+      if (elementOid !== 0) {
+        throw new SqlError(
+          SqlState.featureNotSupported,
+          'arrays of system catalogs are not supported in binary format',
+        )
       }
       return Buffer.from(valueText(value, type, pgType, context), 'utf8')
     }

@@ -16,7 +16,7 @@ async def main():
     connection = await asyncpg.connect(ssl=False)
     values = [
         ("int4", 5), ("int8", 2**40), ("float8", 0.25), ("text", "häß"), ("bool", False),
-        ("date", datetime.date(2024, 2, 29)), ("bytea", b"\x01"),
+        ("date", datetime.date(2024, 2, 29)), ("bytea", b"\x01"), ("int4[]", [1, 2, 3]),
         ("numeric(12,4)", decimal.Decimal("12.3400")), ("timestamp", datetime.datetime(2024, 1, 2, 3, 4, 5)),
     ]
     for name, value in values:

@@ -1,0 +1,244 @@
+/** CatalogQuery: statements over pg_catalog and information_schema, relayed to a real PostgreSQL. */
+
+import { Oid, type PgType, pgType } from '../catalog/pg-types.js'
+import { isCatalogRelation } from '../catalog/pg-catalog.js'
+import { quoteIdentifier, quoteLiteral } from '../storage/engine.js'
+import { type EngineType, scalarType } from '../storage/engine-type.js'
+import type { EngineValue, Scalar } from '../storage/engine-value.js'
+import { SqlError, SqlState } from '../storage/errors.js'
+import type { DataType, StructField } from '../storage/schema.js'
+import type { Gateway } from './gateway.js'
+import type { ParsedStatement } from './parse.js'
+import type { Execution } from './portal.js'
+import type { ResultColumn } from './result.js'
+import { ReadySource } from './row-source.js'
+import { SourceText } from './source-text.js'
+import { namesOf, type Node, nodeOf, walk } from './syntax-tree.js'
+import { collectTableReferences } from './table-references.js'
+
+/** What a catalog query needs of its session. */
+export interface CatalogSession {
+  readonly searchPath: readonly string[]
+  readonly settings: readonly (readonly [string, string])[]
+  readonly temporaryTable: (name: string) => string | undefined
+}
+
+/** Which engine a statement's relations belong to; 'none' when it names none. */
+export type Route = 'lake' | 'catalog' | 'none'
+
+/** 0A000 when a statement joins relations of both. */
+export function routeOf(statement: ParsedStatement, session: CatalogSession): Route {
+  if (statement.tree === null) return 'none'
+  const references = collectTableReferences(
+    statement.tree,
+    new SourceText(statement.text),
+    statement.travels,
+  )
+  if (references.length === 0) return callsSystemFunction(statement.tree) ? 'catalog' : 'none'
+  const catalog = references.filter(
+    ({ schema, name }) =>
+      isCatalogRelation(schema, name) && session.temporaryTable(name) === undefined,
+  )
+  if (catalog.length === 0) return 'lake'
+  if (catalog.length === references.length) return 'catalog'
+  throw new SqlError(
+    SqlState.featureNotSupported,
+    'joining system catalogs with tables of the lake is not supported',
+  )
+}
+
+/** Functions that ask about the catalog, some of which DuckDB has too, with answers of its own. */
+const SYSTEM_FUNCTION =
+  /^(current_schemas|has_\w+_privilege|(col|obj|shobj)_description|to_reg\w+|pg_get_\w+|pg_\w+_is_visible|pg_encoding_to_char|pg_total_relation_size|pg_relation_size|pg_size_pretty)$/
+
+function callsSystemFunction(tree: Node): boolean {
+  let found = false
+  walk(tree, (node) => {
+    const call = nodeOf(node, 'FuncCall')
+    if (call !== undefined && SYSTEM_FUNCTION.test(namesOf(call.funcname).at(-1) ?? ''))
+      found = true
+    return !found
+  })
+  return found
+}
+
+/** Types of parameters and columns, without executing. */
+export async function describeCatalogQuery(
+  statement: ParsedStatement,
+  gateway: Gateway,
+  session: CatalogSession,
+): Promise<{
+  readonly parameterTypes: readonly PgType[]
+  readonly columns: readonly ResultColumn[]
+}> {
+  const answer = await ask(statement, [], gateway, session, true)
+  return {
+    parameterTypes: answer.parameterOids.map(pgType),
+    columns: answer.columns.map(({ name, oid }) => columnOf(name, oid)),
+  }
+}
+
+/** Executes; catalog answers are small and held whole. */
+export async function openCatalogQuery(
+  statement: ParsedStatement,
+  values: readonly EngineValue[],
+  gateway: Gateway,
+  session: CatalogSession,
+): Promise<Extract<Execution, { kind: 'rows' }>> {
+  const answer = await ask(statement, values, gateway, session, false)
+  const columns = answer.columns.map(({ name, oid }) => columnOf(name, oid))
+  const rows = answer.rows.map((row) =>
+    row.map((text, i) => (text === null ? null : scalarOf(text, columns[i]?.engineType))),
+  )
+  return {
+    kind: 'rows',
+    columns,
+    source: ReadySource.ofRows(rows),
+    tag: (rowCount) => `SELECT ${rowCount}`,
+  }
+}
+
+async function ask(
+  statement: ParsedStatement,
+  values: readonly EngineValue[],
+  gateway: Gateway,
+  session: CatalogSession,
+  describeOnly: boolean,
+): ReturnType<Gateway['pgCatalog']['query']> {
+  const path = session.searchPath.map(quoteIdentifier).join(', ')
+  const settings = session.settings.map(([name, value]) => `SET ${name} = ${quoteLiteral(value)};`)
+  try {
+    return await gateway.pgCatalog.query(
+      {
+        session: `SET search_path = ${path === '' ? "''" : path}; ${settings.join(' ')}`,
+        sql: statement.source,
+        parameters: values.map(parameterText),
+        describeOnly,
+      },
+      await mirror(gateway),
+    )
+  } catch (thrown) {
+    if (!(thrown instanceof SqlError) || thrown.position === undefined) throw thrown
+    throw thrown.at(statement.start + thrown.position)
+  }
+}
+
+function parameterText({ value }: EngineValue): string | null {
+  if (value === null) return null
+  if (Array.isArray(value)) {
+    const items = value.map((item: Scalar) =>
+      item === null ? 'NULL' : `"${String(item).replace(/[\\"]/g, '\\$&')}"`,
+    )
+    return `{${items.join(',')}}`
+  }
+  return String(value)
+}
+
+const ENGINE_TYPES: ReadonlyMap<number, EngineType> = new Map([
+  [Oid.bool, scalarType('BOOLEAN')],
+  [Oid.int2, scalarType('SMALLINT')],
+  [Oid.int4, scalarType('INTEGER')],
+  [Oid.int8, scalarType('BIGINT')],
+  [Oid.oid, scalarType('BIGINT')],
+  [Oid.xid, scalarType('BIGINT')],
+  [Oid.float4, scalarType('FLOAT')],
+  [Oid.float8, scalarType('DOUBLE')],
+])
+
+function columnOf(name: string, oid: number): ResultColumn {
+  const engineType = ENGINE_TYPES.get(oid) ?? scalarType('VARCHAR')
+  return { name, pgType: pgType(oid), engineType, tableOid: 0, attributeNumber: 0 }
+}
+
+function scalarOf(text: string, type: EngineType | undefined): Scalar {
+  if (type?.kind !== 'scalar') return text
+  switch (type.name) {
+    case 'BOOLEAN':
+      return text === 't' || text === 'true'
+    case 'BIGINT':
+      return BigInt(text)
+    case 'SMALLINT':
+    case 'INTEGER':
+    case 'FLOAT':
+    case 'DOUBLE':
+      return Number(text)
+    default:
+      return text
+  }
+}
+
+/** Statements that make the shadow: the lake's layers with its tables, empty, and its views. */
+async function mirror(gateway: Gateway): Promise<string> {
+  const layers = await gateway.catalog.layers()
+  const lines = layers.flatMap((layer) => [
+    `DROP SCHEMA IF EXISTS ${quoteIdentifier(layer)} CASCADE;`,
+    `CREATE SCHEMA ${quoteIdentifier(layer)};`,
+  ])
+  for (const { layer, name, path } of await gateway.catalog.tables()) {
+    const table = `${quoteIdentifier(layer)}.${quoteIdentifier(name)}`
+    try {
+      const snapshot = await gateway.snapshots.latest(path)
+      if (snapshot === null) continue
+      const columns = snapshot.schema.fields.map(columnDefinition).join(', ')
+      lines.push(`CREATE TABLE ${table} (${columns});`)
+      const { description } = snapshot.metadata
+      if (description) lines.push(`COMMENT ON TABLE ${table} IS ${quoteLiteral(description)};`)
+      for (const { name: column, metadata } of snapshot.schema.fields) {
+        if (typeof metadata.comment !== 'string') continue
+        lines.push(
+          `COMMENT ON COLUMN ${table}.${quoteIdentifier(column)} IS ${quoteLiteral(metadata.comment)};`,
+        )
+      }
+    } catch (thrown) {
+      // A table that cannot be read is no reason to hide the others; asking for it tells why.
+      if (!(thrown instanceof SqlError)) throw thrown
+    }
+  }
+  for (const view of await gateway.catalog.views()) {
+    const name = `${quoteIdentifier(view.layer)}.${quoteIdentifier(view.name)}`
+    const items = view.columns.map((column) => `NULL::text AS ${quoteIdentifier(column)}`)
+    lines.push(`CREATE VIEW ${name} AS SELECT ${items.join(', ')};`)
+    lines.push(`COMMENT ON VIEW ${name} IS ${quoteLiteral(view.definition)};`)
+  }
+  return lines.join('\n')
+}
+
+function columnDefinition(field: StructField): string {
+  const notNull = field.nullable ? '' : ' NOT NULL'
+  return `${quoteIdentifier(field.name)} ${pgTypeName(field.type)}${notNull}`
+}
+
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  string: 'text',
+  long: 'bigint',
+  integer: 'integer',
+  short: 'smallint',
+  byte: 'smallint',
+  float: 'real',
+  double: 'double precision',
+  boolean: 'boolean',
+  binary: 'bytea',
+  date: 'date',
+  timestamp: 'timestamptz',
+  timestamp_ntz: 'timestamp',
+  variant: 'jsonb',
+  void: 'integer',
+}
+
+function pgTypeName(type: DataType): string {
+  switch (type.kind) {
+    case 'primitive':
+      return TYPE_NAMES[type.name] ?? 'text'
+    case 'decimal':
+      return `numeric(${type.precision},${type.scale})`
+    case 'interval':
+      return 'interval'
+    case 'array': {
+      const element = pgTypeName(type.element)
+      return element.startsWith('jsonb') ? 'jsonb' : `${element}[]`
+    }
+    case 'struct':
+    case 'map':
+      return 'jsonb'
+  }
+}
