@@ -18,7 +18,7 @@ check 'copies csv' $'1,x\n2,' q -c "COPY (SELECT 1, 'x' UNION ALL SELECT 2, NULL
 check 'copies text with escapes' 'a\tb' q -c "COPY (SELECT E'a\tb') TO STDOUT"
 check 'tells the code of an error' 'ERROR:  22012' q -c 'SELECT 1/0'
 check 'describes a query' $'a|integer\nb|text' bash -c "echo \"SELECT 1 AS a, 'x'::text AS b \\\\gdesc\" | psql -X -A -t"
-check 'lists the tables of a layer' $'silver|customers|table|lakegate\nsilver|orders|table|lakegate' q -c '\\dt silver.*'
+check 'lists the tables of a layer' $'silver|customers|table|lakegate\nsilver|orders|table|lakegate' q -c '\dt silver.*'
 check 'runs a file in one transaction' $'BEGIN\n2\nCOMMIT' q -c 'BEGIN' -c 'SELECT 1+1' -c 'COMMIT'
 check 'fetches by cursor' '1133' bash -c "psql -X -A -t -v FETCH_COUNT=100 -c 'SELECT order_id FROM silver.orders' | wc -l"
 check 'speaks TLS' 't' bash -c "PGSSLMODE=require psql -X -A -t -c 'SELECT true'"
