@@ -254,6 +254,13 @@ export class GatewaySession implements Session {
             return execution
           }
           bound.portal = new Portal(execution)
+          // The client reads the rows by what Describe told it: other types would be misread.
+          if (!sameTypes(execution.columns, bound.prepared.description?.columns)) {
+            throw new SqlError(
+              SqlState.featureNotSupported,
+              'cached plan must not change result type',
+            )
+          }
           if (execution.kind === 'copy-out') {
             handedOn = true
             return this.#resultOf(execution, bound.portal, 0, cancellation, true)
@@ -1382,6 +1389,17 @@ export class GatewaySession implements Session {
     ]
     return rowsExecution(columns, [row], 'SELECT')
   }
+}
+
+function sameTypes(
+  columns: readonly ResultColumn[],
+  described: readonly ResultColumn[] | null | undefined,
+): boolean {
+  if (described === null || described === undefined) return true
+  return (
+    columns.length === described.length &&
+    columns.every((column, i) => column.pgType.oid === described[i]?.pgType.oid)
+  )
 }
 
 const ENDS_FAILED = new Set(['TRANS_STMT_ROLLBACK', 'TRANS_STMT_COMMIT', 'TRANS_STMT_ROLLBACK_TO'])

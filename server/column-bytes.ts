@@ -2,10 +2,11 @@
 
 import { Oid } from '../catalog/pg-types.js'
 import type { ResultColumn, RowBatch } from '../planner/result.js'
-import { type ColumnVector, dereference, readVector } from '../storage/engine.js'
+import { type ColumnVector, decimalBytes, dereference, readVector } from '../storage/engine.js'
 import type { Scalar } from '../storage/engine-value.js'
-import { EPOCH_DAYS, EPOCH_MICROS, valueBinary } from './value-binary.js'
-import { type TextContext, valueText } from './value-text.js'
+import { civilOf, dateText, timestampText } from './date-time-text.js'
+import { EPOCH_DAYS, EPOCH_MICROS, numericBinary, valueBinary } from './value-binary.js'
+import { decimalText, type TextContext, valueText } from './value-text.js'
 
 /**
  * The cells of a column, one after another.
@@ -73,6 +74,7 @@ function fromVector(
   format: ColumnFormat,
 ): ColumnBytes | null {
   const type = format.column.engineType
+  if (type.kind === 'decimal') return decimals(vector, from, to, format, type.width, type.scale)
   if (type.kind !== 'scalar') return null
   const count = to - from
   const nulls = nullsOf(vector, from, to)
@@ -144,9 +146,18 @@ function fromVector(
       })
     }
     case 'DATE': {
-      if (!format.binary) return null
       const data = vector.data(to, 4)
       const view = new DataView(data.buffer, data.byteOffset)
+      if (!format.binary) {
+        const { style } = format.context
+        return variable(count, TEXT_BYTES_MAX, nulls, (bytes, row, at) => {
+          const days = view.getInt32((from + row) * 4, true)
+          if (style.dateStyle === 'ISO' && days >= DAYS_MIN && days <= DAYS_MAX) {
+            return writeDate(bytes, days, at)
+          }
+          return at + bytes.write(dateText(days, style), at, 'latin1')
+        })
+      }
       return fixed(count, 4, nulls, (bytes, row, at) => {
         const days = view.getInt32((from + row) * 4, true)
         const infinite = days === 0x7fffffff || days === -0x7fffffff
@@ -155,9 +166,24 @@ function fromVector(
     }
     case 'TIMESTAMP':
     case 'TIMESTAMPTZ': {
-      if (!format.binary) return null
       const data = vector.data(to, 8)
       const view = new DataView(data.buffer, data.byteOffset)
+      if (!format.binary) {
+        const { style } = format.context
+        const zone = type.name === 'TIMESTAMPTZ' ? format.context.zone : null
+        const plain = style.dateStyle === 'ISO' && (zone === null || style.timeZone === 'UTC')
+        return variable(count, TEXT_BYTES_MAX, nulls, (bytes, row, at) => {
+          const position = (from + row) * 8
+          const micros =
+            view.getInt32(position + 4, true) * 0x1_0000_0000 + view.getUint32(position, true)
+          // Inside these years the microseconds are exact in a double.
+          if (plain && micros >= MICROS_MIN && micros < MICROS_MAX) {
+            return writeTimestamp(bytes, micros, at, zone !== null)
+          }
+          const text = timestampText(view.getBigInt64(position, true), style, zone)
+          return at + bytes.write(text, at, 'latin1')
+        })
+      }
       return fixed(count, 8, nulls, (bytes, row, at) => {
         const micros = view.getBigInt64((from + row) * 8, true)
         const value =
@@ -172,6 +198,164 @@ function fromVector(
     default:
       return null
   }
+}
+
+/** Longest text of a date or timestamp in any style, years of six digits included. */
+const TEXT_BYTES_MAX = 64
+/** The days and microseconds of the years 1 to 9999, and of 1700 to 2250. */
+const DAYS_MIN = -719_162
+const DAYS_MAX = 2_932_896
+const MICROS_MIN = -8_520_336_000_000_000
+const MICROS_MAX = 8_835_984_000_000_000
+
+function writeTwo(bytes: Buffer, value: number, at: number): void {
+  const tens = Math.floor(value / 10)
+  bytes[at] = 0x30 + tens
+  bytes[at + 1] = 0x30 + value - tens * 10
+}
+
+/** `yyyy-mm-dd` of a year from 1 to 9999. */
+function writeDate(bytes: Buffer, days: number, at: number): number {
+  const { year, month, day } = civilOf(days)
+  const century = Math.floor(year / 100)
+  writeTwo(bytes, century, at)
+  writeTwo(bytes, year - century * 100, at + 2)
+  bytes[at + 4] = 0x2d
+  writeTwo(bytes, month, at + 5)
+  bytes[at + 7] = 0x2d
+  writeTwo(bytes, day, at + 8)
+  return at + 10
+}
+
+function writeTimestamp(bytes: Buffer, micros: number, start: number, zoned: boolean): number {
+  const days = Math.floor(micros / 86_400_000_000)
+  const ofDay = micros - days * 86_400_000_000
+  const seconds = Math.floor(ofDay / 1_000_000)
+  let at = writeDate(bytes, days, start)
+  bytes[at] = 0x20
+  writeTwo(bytes, Math.floor(seconds / 3600), at + 1)
+  bytes[at + 3] = 0x3a
+  writeTwo(bytes, Math.floor(seconds / 60) % 60, at + 4)
+  bytes[at + 6] = 0x3a
+  writeTwo(bytes, seconds % 60, at + 7)
+  at += 9
+  let fraction = ofDay - seconds * 1_000_000
+  if (fraction > 0) {
+    bytes[at++] = 0x2e
+    for (let unit = 100_000; fraction > 0; unit /= 10) {
+      const digit = Math.floor(fraction / unit)
+      bytes[at++] = 0x30 + digit
+      fraction -= digit * unit
+    }
+  }
+  if (zoned) {
+    bytes[at] = 0x2b
+    bytes[at + 1] = 0x30
+    bytes[at + 2] = 0x30
+    at += 3
+  }
+  return at
+}
+
+/** Decimals of up to 18 digits; those too large for exact doubles, and wider ones, take the slow route. */
+function decimals(
+  vector: ColumnVector,
+  from: number,
+  to: number,
+  format: ColumnFormat,
+  width: number,
+  scale: number,
+): ColumnBytes | null {
+  if (width > 18) return null
+  const size = decimalBytes(width)
+  const data = vector.data(to, size)
+  const view = new DataView(data.buffer, data.byteOffset)
+  const nulls = nullsOf(vector, from, to)
+  const exact = (row: number): bigint =>
+    size === 8
+      ? view.getBigInt64((from + row) * 8, true)
+      : BigInt(
+          size === 4
+            ? view.getInt32((from + row) * 4, true)
+            : view.getInt16((from + row) * 2, true),
+        )
+  const rough = (row: number): number =>
+    size === 8
+      ? view.getInt32((from + row) * 8 + 4, true) * 0x1_0000_0000 +
+        view.getUint32((from + row) * 8, true)
+      : size === 4
+        ? view.getInt32((from + row) * 4, true)
+        : view.getInt16((from + row) * 2, true)
+  if (format.binary) {
+    return variable(to - from, 24, nulls, (bytes, row, at) => {
+      const value = rough(row)
+      if (Math.abs(value) < 1e14) return writeNumeric(bytes, value, scale, at)
+      const cell = numericBinary(exact(row), scale)
+      bytes.set(cell, at)
+      return at + cell.length
+    })
+  }
+  return variable(to - from, 24, nulls, (bytes, row, at) => {
+    const value = rough(row)
+    if (Math.abs(value) >= 1e15) {
+      return at + bytes.write(decimalText(exact(row), scale), at, 'latin1')
+    }
+    return writeDecimal(bytes, value, scale, at)
+  })
+}
+
+function writeDecimal(bytes: Buffer, value: number, scale: number, start: number): number {
+  let at = start
+  let rest = value
+  if (rest < 0) {
+    bytes[at++] = 0x2d
+    rest = -rest
+  }
+  if (scale === 0) return writeInteger(bytes, rest, at)
+  const unit = 10 ** scale
+  const whole = Math.floor(rest / unit)
+  let fraction = rest - whole * unit
+  at = writeInteger(bytes, whole, at)
+  bytes[at++] = 0x2e
+  for (let i = at + scale - 1; i >= at; i--) {
+    const next = Math.floor(fraction / 10)
+    bytes[i] = 0x30 + fraction - next * 10
+    fraction = next
+  }
+  return at + scale
+}
+
+/** The form of `numericBinary`, for values that stay exact when brought to whole groups of digits. */
+function writeNumeric(bytes: Buffer, value: number, scale: number, at: number): number {
+  const shift = (4 - (scale % 4)) % 4
+  let rest = Math.abs(value)
+  const fractionGroups = (scale + shift) / 4
+  const groups: number[] = []
+  if (shift > 0) {
+    // The last group is filled up by itself, so that the whole number never grows.
+    const part = 10 ** (4 - shift)
+    const next = Math.floor(rest / part)
+    groups.unshift((rest - next * part) * 10 ** shift)
+    rest = next
+  }
+  while (rest > 0) {
+    const next = Math.floor(rest / 10_000)
+    groups.unshift(rest - next * 10_000)
+    rest = next
+  }
+  let weight = groups.length - 1 - fractionGroups
+  while (groups.length > 0 && groups[0] === 0) {
+    groups.shift()
+    weight--
+  }
+  while (groups.length > 0 && groups.at(-1) === 0) groups.pop()
+  if (groups.length === 0) weight = 0
+  bytes.writeInt16BE(groups.length, at)
+  bytes.writeInt16BE(weight, at + 2)
+  bytes.writeInt16BE(value < 0 ? 0x4000 : 0, at + 4)
+  bytes.writeInt16BE(scale, at + 6)
+  for (const [i, group] of groups.entries()) bytes.writeInt16BE(group, at + 8 + i * 2)
+  return at + 8 + groups.length * 2
 }
 
 function nullsOf(vector: ColumnVector, from: number, to: number): Uint8Array {
