@@ -6,10 +6,11 @@ import type { EngineConnection } from '../storage/engine.js'
 /** Definitions by signature; created once for each engine instance. */
 const MACROS: readonly string[] = [
   `lakegate_divisor(x) AS CASE WHEN x = 0 THEN error('lakegate!22012!division by zero') ELSE x END`,
-  `lakegate_pattern(p) AS '(?s:.*)(?:' || p || ')(?s:.*)'`,
-  `lakegate_pattern_i(p) AS '(?s:.*)(?i:' || p || ')(?s:.*)'`,
+  `lakegate_pattern(p) AS '(?s:.*)(?s:' || p || ')(?s:.*)'`,
+  `lakegate_pattern_i(p) AS '(?s:.*)(?is:' || p || ')(?s:.*)'`,
   `lakegate_extract(x DOUBLE) AS x::DECIMAL(38,6), (x BIGINT) AS x`,
   `btrim(s) AS trim(s, ' '), (s, chars) AS trim(s, chars)`,
+  `byte_length_of(s VARCHAR) AS strlen(s)::INTEGER, (s BLOB) AS octet_length(s)::INTEGER`,
   `quote_ident(s) AS CASE WHEN regexp_full_match(s, '[a-z_][a-z0-9_$]*') THEN s ELSE '"' || replace(s, '"', '""') || '"' END`,
   `quote_literal(s) AS '''' || replace(s::VARCHAR, '''', '''''') || ''''`,
   `quote_nullable(s) AS coalesce('''' || replace(s::VARCHAR, '''', '''''') || '''', 'NULL')`,

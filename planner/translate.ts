@@ -60,6 +60,7 @@ const RENAMED: Readonly<Record<string, string>> = {
   json_build_array: 'json_array',
   jsonb_build_array: 'json_array',
   row_to_json: 'to_json',
+  octet_length: 'byte_length_of',
   char_length: 'length',
   character_length: 'length',
   array_cat: 'list_concat',
@@ -77,7 +78,14 @@ function editFunctions(
   context: TranslationContext,
   edits: Edit[],
 ): void {
+  const inFrom = new Set<unknown>()
   walk(tree, (node) => {
+    const range = nodeOf(node, 'RangeFunction')
+    if (range !== undefined) {
+      for (const part of listOf(range.functions)) {
+        for (const item of listOf(nodeOf(part, 'List')?.items)) inFrom.add(nodeOf(item, 'FuncCall'))
+      }
+    }
     const value = nodeOf(node, 'SQLValueFunction')
     if (value !== undefined) {
       const name = String(value.op)
@@ -115,6 +123,11 @@ function editFunctions(
     if (name === 'to_char') {
       editToChar(args, source, start, end, edits)
       return true
+    }
+    if (name === 'generate_series' && !inFrom.has(call)) {
+      // A list in DuckDB, a set of rows in PostgreSQL.
+      const last = source.tokens[source.endOfOperand(first)]?.end ?? end
+      edits.push({ start, end: start, text: 'unnest(' }, { start: last, end: last, text: ')' })
     }
     const renamed = RENAMED[name] ?? (names.length > 1 ? name : undefined)
     if (renamed !== undefined) edits.push({ start, end, text: renamed })
@@ -236,7 +249,8 @@ function editTokens(source: SourceText, context: TranslationContext, edits: Edit
       if (word === 'pg_catalog' && next?.text === '.' && previous?.text === '::') {
         edits.push({ start: token.start, end: next.end, text: '' })
       } else if ((word === 'numeric' || word === 'decimal') && next?.text !== '(' && castBefore) {
-        edits.push({ start: token.start, end: token.end, text: 'DECIMAL(38,10)' })
+        const scale = literalScale(tokens[i - 2])
+        edits.push({ start: token.start, end: token.end, text: `DECIMAL(38,${scale})` })
       } else if (castBefore && TYPE_NAMES[word] !== undefined && next?.text !== ',') {
         if (before?.text === '::' || next?.text === ')') {
           edits.push({ start: token.start, end: token.end, text: TYPE_NAMES[word] ?? word })
@@ -250,6 +264,12 @@ function editTokens(source: SourceText, context: TranslationContext, edits: Edit
       }
     }
   }
+}
+
+/** Digits behind the point of a literal that is cast; 10 for what is no literal. */
+function literalScale(token: Token | undefined): number {
+  const match = /^'?[+-]?\d*(?:\.(\d*))?'?$/.exec(token?.text ?? 'x')
+  return match === null ? 10 : Math.min(38, (match[1] ?? '').length)
 }
 
 function editOperator(source: SourceText, i: number, token: Token, edits: Edit[]): void {

@@ -73,11 +73,19 @@ describe('a value in text format', () => {
     ["'abc' !~ 'z'", 16, 't'],
     ["to_char(date '2024-02-29', 'YYYY-MM-DD')", 25, '2024-02-29'],
     ["quote_ident('A')", 25, '"A"'],
+    ["E'a\\nb' ~ 'a.b'", 16, 't'],
+    ["octet_length('héé')", 23, '5'],
+    ["'1.123456789012345'::numeric", 1700, '1.123456789012345'],
   ])('of %s is as PostgreSQL prints it', async (sql, oid, text) => {
     const { rows, fields } = await client.query({ text: `SELECT ${sql} AS v`, rowMode: 'array' })
     expect(rows).toEqual([[text]])
     expect(fields[0]?.dataTypeID).toBe(oid)
   })
+})
+
+it('generate_series makes rows in a select list and in FROM', async () => {
+  expect(await rowsOf('SELECT generate_series(1, 3)')).toEqual([['1'], ['2'], ['3']])
+  expect(await rowsOf('SELECT i FROM generate_series(1, 2) g(i)')).toEqual([['1'], ['2']])
 })
 
 describe('a parameter', () => {
