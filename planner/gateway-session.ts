@@ -248,7 +248,8 @@ export class GatewaySession implements Session {
               `portal "${portalName}" cannot be run`,
             )
           }
-          const execution = await this.#open(statement, bound.values, cancellation)
+          const oids = bound.prepared.description?.parameterTypes.map((type) => type.oid)
+          const execution = await this.#open(statement, bound.values, cancellation, oids)
           if (execution.kind === 'command' || execution.kind === 'empty') {
             bound.finished = true
             return execution
@@ -530,7 +531,7 @@ export class GatewaySession implements Session {
         return { parameterTypes: oids.map(pgType), columns: [effectColumn(effect)] }
       return this.#routed(
         statement,
-        () => describeQuery(statement, oids, this.#context(), engineTypeOfOid),
+        () => describeQuery(statement, oids, this.#context()),
         () => describeCatalogQuery(statement, this.#gateway, this.#catalogSession()),
       )
     }
@@ -563,6 +564,7 @@ export class GatewaySession implements Session {
     statement: ParsedStatement,
     values: readonly EngineValue[],
     cancellation: Cancellation,
+    oids: readonly number[] = [],
   ): Promise<Execution> {
     this.#refuseWhenFailed(statement)
     const { tree } = statement
@@ -573,7 +575,7 @@ export class GatewaySession implements Session {
       case 'SelectStmt':
         if (fields.intoClause !== undefined)
           throw notSupported('SELECT INTO', 'use CREATE TEMP TABLE … AS')
-        return this.#select(statement, tree, values, cancellation)
+        return this.#select(statement, tree, values, cancellation, oids)
       case 'TransactionStmt':
         return this.#transaction(fields)
       case 'VariableSetStmt':
@@ -630,13 +632,14 @@ export class GatewaySession implements Session {
     tree: Node,
     values: readonly EngineValue[],
     cancellation: Cancellation,
+    oids: readonly number[],
   ): Promise<Execution> {
     if (changesData(tree)) throw notSupported('a WITH clause that changes data')
     const effect = gatewayCall(tree)
     if (effect !== null) return this.#gatewayCall(statement, effect, values, cancellation)
     return this.#routed(
       statement,
-      () => openQuery(statement, values, this.#context(), cancellation),
+      () => openQuery(statement, values, this.#context(), cancellation, oids),
       () => openCatalogQuery(statement, values, this.#gateway, this.#catalogSession()),
     )
   }
@@ -1223,7 +1226,7 @@ export class GatewaySession implements Session {
     if (this.#context().block.readOnly) throw readOnly('CREATE VIEW')
     const inner = this.#inner(statement, fields.query as Node)
     const columns = namesOf(fields.aliases)
-    const described = await describeQuery(inner, [], this.#context(), engineTypeOfOid)
+    const described = await describeQuery(inner, [], this.#context())
     await this.#gateway.catalog.createView(
       {
         layer:

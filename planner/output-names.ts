@@ -22,7 +22,7 @@ export function outputNames(tree: Node): readonly string[] | null {
     if (target === undefined) return null
     if (typeof target.name === 'string') names.push(target.name)
     else {
-      const name = nameOf(target.val as Node)
+      const name = outputName(target.val as Node)
       if (name === '*') return null
       names.push(name)
     }
@@ -30,7 +30,8 @@ export function outputNames(tree: Node): readonly string[] | null {
   return names
 }
 
-function nameOf(node: Node): string {
+/** The name of an unnamed item of a select list. */
+export function outputName(node: Node): string {
   return figure(node)?.name ?? '?column?'
 }
 

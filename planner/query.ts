@@ -1,28 +1,40 @@
-/** Query: a SELECT over the lake - its tables resolved, pruned, translated, described and executed. */
+/** Query: a SELECT over the lake - its tables resolved, analysed, pruned, described and executed. */
 
-import { pgType, pgTypeOf, Oid, type PgType } from '../catalog/pg-types.js'
+import { LRUCache } from 'lru-cache'
+import { Oid, pgType, type PgType } from '../catalog/pg-types.js'
 import type { TableName } from '../catalog/catalog.js'
 import type { Cancellation } from '../storage/cancellation.js'
-import { type EngineConnection, engineFailureOffset, quoteIdentifier } from '../storage/engine.js'
-import { type EngineType, scalarType } from '../storage/engine-type.js'
+import { type EngineColumn, type EngineConnection, quoteIdentifier } from '../storage/engine.js'
+import { type EngineType, printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { UNKNOWN } from '../storage/predicate.js'
 import { planScan, type Scan } from '../storage/scan.js'
 import { emptyRelation, scanRelation } from '../storage/scan-relation.js'
+import { engineTypeOf } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { versionAt } from '../storage/snapshot.js'
-import { outputNames } from './output-names.js'
-import { parseStatements, type ParsedStatement } from './parse.js'
-import type { Execution } from './portal.js'
-import { predicateFor } from './pushdown.js'
-import type { ResultColumn } from './result.js'
-import { StreamSource } from './row-source.js'
-import { type EditedText, SourceText } from './source-text.js'
-import { kindOf, listOf, type Node, nodeOf, walk } from './syntax-tree.js'
-import { collectTableReferences, type TableReference } from './table-references.js'
-import { translate } from './translate.js'
+import {
+  Analysis,
+  type AnalysisHost,
+  type AnalyzedQuery,
+  type OutputColumn,
+  type Relation,
+  replaceMarkers,
+  type SharedAnalysis,
+} from './analysis.js'
+import { analyzeQuery } from './analyze-query.js'
 import type { EnginePool } from './engine-pool.js'
 import type { Gateway } from './gateway.js'
+import { type ParsedStatement, parseStatements } from './parse.js'
+import type { Execution } from './portal.js'
+import type { ResultColumn } from './result.js'
+import { StreamSource } from './row-source.js'
+import { SourceText } from './source-text.js'
+import { numericType, type SqlType, sqlType, typeOfEngine } from './sql-type.js'
+import { kindOf, listOf, type Node, nodeOf, walk } from './syntax-tree.js'
+import { tablePredicates } from './table-predicates.js'
+import { collectTableReferences, type TableReference } from './table-references.js'
 import type { TransactionBlock } from './transaction-block.js'
 
 /** What a query needs of the session that runs it. */
@@ -33,7 +45,7 @@ export interface QueryContext {
   readonly searchPath: readonly string[]
   /** Qualified DuckDB name of the session's temporary table of that name, or undefined. */
   readonly temporaryTable: (name: string) => string | undefined
-  /** As for a translation; `executing` is false while a statement is only described. */
+  /** As for an analysis; `executing` is false while a statement is only described. */
   readonly sessionFunction: (
     name: string,
     args: readonly Node[],
@@ -55,74 +67,50 @@ export async function describeQuery(
   statement: ParsedStatement,
   oids: readonly number[],
   context: QueryContext,
-  engineTypeOf: (oid: number) => EngineType | null,
 ): Promise<{
   readonly parameterTypes: readonly PgType[]
   readonly columns: readonly ResultColumn[]
 }> {
   return context.pool.with(async (connection) => {
-    const known = (n: number): EngineType | undefined => {
-      const oid = oids[n - 1] ?? 0
-      if (oid === 0) return undefined
-      return engineTypeOf(oid) ?? (oid === Oid.numeric ? NUMERIC : undefined)
-    }
-    const count = parameterCount(statement)
-    let text = await translated(statement, context, connection, [], known, null)
-    let prepared = await located(statement, text, () => connection.prepare(text.text))
-    const inferred: (EngineType | undefined)[] = []
-    for (let n = 1; n <= count; n++) {
-      inferred.push(known(n) ?? prepared.parameterType(n) ?? undefined)
-    }
-    if (inferred.includes(undefined)) {
-      // What nothing tells apart is text, as in PostgreSQL; columns are typed only then.
-      prepared.destroy()
-      const decided = (n: number): EngineType => inferred[n - 1] ?? scalarType('VARCHAR')
-      text = await translated(statement, context, connection, [], decided, null)
-      prepared = await located(statement, text, () => connection.prepare(text.text))
-    }
-    const columns = resultColumns(statement, prepared.columns)
+    const analyzed = await analyze(statement, oids, [], context, connection, false)
+    const sql = replaceMarkers(analyzed.query.sql, (id) => analyzed.emptyText(id))
+    const { prepared } = await prepareAs(connection, sql, analyzed.query.columns)
+    const columns = resultColumns(analyzed.query.columns, prepared.columns)
     prepared.destroy()
-    const parameterTypes = inferred.map((type, i) => {
+    const parameterTypes = analyzed.parameterTypes.map((type, i) => {
       const oid = oids[i] ?? 0
-      if (oid !== 0) return pgType(oid)
-      return type === undefined ? pgType(Oid.text) : pgType(pgTypeOf(type).oid)
+      return pgType(oid !== 0 ? oid : (type?.oid ?? Oid.text))
     })
     return { parameterTypes, columns }
   })
 }
 
-const NUMERIC: EngineType = { kind: 'decimal', width: 38, scale: 10 }
-
-/** Executes: rows stream on a connection of their own. */
+/** Executes: rows stream on a connection of their own. `oids` are the parameters' types, 0 or left out where the value tells. */
 export async function openQuery(
   statement: ParsedStatement,
   values: readonly EngineValue[],
   context: QueryContext,
   cancellation: Cancellation,
+  oids: readonly number[] = [],
 ): Promise<Extract<Execution, { kind: 'rows' }>> {
   const connection = await context.pool.lease()
   connection.attach(cancellation)
   try {
-    const text = await translated(statement, context, connection, values, typeOfValue(values), [])
-    return await located(statement, text, async () => {
-      const prepared = await connection.prepare(text.text)
-      const stream = await prepared.stream(values)
-      return {
-        kind: 'rows',
-        columns: resultColumns(statement, prepared.columns),
-        source: new StreamSource(connection, prepared, stream, (one) => context.pool.release(one)),
-        tag: (rowCount) => `SELECT ${rowCount}`,
-      }
-    })
+    const analyzed = await analyze(statement, oids, values, context, connection, true)
+    const { sql } = await scanText(analyzed, values, context, connection)
+    const { prepared } = await prepareAs(connection, sql, analyzed.query.columns)
+    const stream = await prepared.stream(values)
+    return {
+      kind: 'rows',
+      columns: resultColumns(analyzed.query.columns, prepared.columns),
+      source: new StreamSource(connection, prepared, stream, (one) => context.pool.release(one)),
+      tag: (rowCount) => `SELECT ${rowCount}`,
+    }
   } catch (thrown) {
     connection.attach(undefined)
     context.pool.release(connection)
     throw thrown
   }
-}
-
-function typeOfValue(values: readonly EngineValue[]): (n: number) => EngineType | undefined {
-  return (n) => values[n - 1]?.type
 }
 
 /** The DuckDB text of a statement and the scans it reads, run by `work` on the connection it was made for. */
@@ -136,36 +124,67 @@ export async function withTranslation<T>(
   return context.pool.with(async (connection) => {
     connection.attach(cancellation)
     try {
-      const scans: ScannedTable[] = []
-      const text = await translated(
-        statement,
-        context,
-        connection,
-        values,
-        typeOfValue(values),
-        scans,
-      )
-      return await located(statement, text, () => work(connection, text.text, scans))
+      const analyzed = await analyze(statement, [], values, context, connection, true)
+      const { sql, scans } = await scanText(analyzed, values, context, connection)
+      return await work(connection, sql, scans)
     } finally {
       connection.attach(undefined)
     }
   })
 }
 
-/** Runs `work`, giving its errors the place in the client's text where DuckDB found it. */
-async function located<T>(
-  statement: ParsedStatement,
-  text: EditedText,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work()
-  } catch (thrown) {
-    if (!(thrown instanceof SqlError)) throw thrown
-    const offset = engineFailureOffset(thrown)
-    if (offset === undefined) throw thrown
-    throw thrown.at(statement.start + text.locate(offset) + 1)
+/**
+ * Prepares `sql` so that its columns have exactly the types the analysis found.
+ *
+ * Clients are told the analysis' types; where DuckDB would give another one, the column is cast.
+ */
+async function prepareAs(
+  connection: EngineConnection,
+  sql: string,
+  columns: readonly OutputColumn[],
+): Promise<{ readonly prepared: Awaited<ReturnType<EngineConnection['prepare']>> }> {
+  const prepared = await connection.prepare(sql)
+  const same = (i: number): boolean => {
+    const given = prepared.columns[i]?.type
+    const wanted = columns[i]?.type.engine
+    return (
+      given !== undefined &&
+      wanted !== undefined &&
+      printEngineType(given) === printEngineType(wanted)
+    )
   }
+  if (columns.every((_, i) => same(i))) return { prepared }
+  prepared.destroy()
+  const items = columns.map((column, i) => {
+    const name = `q.${quoteIdentifier(column.engineName)}`
+    return same(i)
+      ? name
+      : `CAST(${name} AS ${printEngineType(column.type.engine)}) AS ${quoteIdentifier(column.engineName)}`
+  })
+  return { prepared: await connection.prepare(`SELECT ${items.join(', ')} FROM (${sql}) AS q`) }
+}
+
+function resultColumns(
+  columns: readonly OutputColumn[],
+  engineColumns: readonly EngineColumn[],
+): readonly ResultColumn[] {
+  return columns.map((column, i) => ({
+    name: column.name,
+    pgType: { oid: clientOid(column.type), typmod: column.type.typmod },
+    engineType: engineColumns[i]?.type ?? column.type.engine,
+    digits: column.type.digits,
+    tableOid: 0,
+    attributeNumber: 0,
+  }))
+}
+
+/** Rows have no text form here: clients see them as jsonb. */
+function clientOid(type: SqlType): number {
+  return type.oid === Oid.record || type.oid === Oid.unknown
+    ? type.oid === Oid.unknown
+      ? Oid.text
+      : Oid.jsonb
+    : type.oid
 }
 
 /** Number of the highest parameter, those of time travel clauses included. */
@@ -184,27 +203,96 @@ export function parameterCount(statement: ParsedStatement): number {
   return highest
 }
 
-/** `scans` null: nothing is read, tables are typed but empty. */
-async function translated(
+/** A statement analysed: its DuckDB text with markers for the tables it reads. */
+interface AnalyzedStatement {
+  readonly query: AnalyzedQuery
+  readonly shared: SharedAnalysis
+  readonly tables: readonly ReferencedTable[]
+  readonly parameterTypes: readonly (SqlType | undefined)[]
+  /** What stands for a table whose rows are not read. */
+  readonly emptyText: (id: number) => string
+}
+
+interface ReferencedTable {
+  readonly name: TableName
+  readonly snapshot: Snapshot
+}
+
+/** State of one analysis with the views inside it. */
+interface AnalysisRun {
+  readonly context: QueryContext
+  readonly connection: EngineConnection
+  readonly values: readonly EngineValue[]
+  readonly executing: boolean
+  readonly shared: SharedAnalysis
+  readonly tables: ReferencedTable[]
+}
+
+async function analyze(
   statement: ParsedStatement,
+  oids: readonly number[],
+  values: readonly EngineValue[],
   context: QueryContext,
   connection: EngineConnection,
-  values: readonly EngineValue[],
-  parameterType: (n: number) => EngineType | undefined,
-  scans: ScannedTable[] | null,
-  depth = 0,
-): Promise<EditedText> {
+  executing: boolean,
+): Promise<AnalyzedStatement> {
+  const parameterType = (n: number): SqlType | undefined => {
+    const oid = oids[n - 1] ?? 0
+    const value = values[n - 1]
+    if (value !== undefined && value.value !== null) {
+      const given = typeOfEngine(value.type)
+      if (given.oid === Oid.numeric) return { ...given, typmod: -1 }
+      if (oid === 0) return given
+    }
+    if (oid === 0) return undefined
+    return oid === Oid.numeric ? numericType(10) : sqlType(oid)
+  }
+  const run: AnalysisRun = {
+    context,
+    connection,
+    values,
+    executing,
+    shared: { nextName: 1, roots: [] },
+    tables: [],
+  }
+  const { query, analysis } = await analyzeStatement(statement, run, parameterType, 0)
+  run.shared.roots.push(query.levels)
+  return {
+    query,
+    shared: run.shared,
+    tables: run.tables,
+    parameterTypes: analysis.parameterTypes(parameterCount(statement)),
+    emptyText: (id) => emptyRelation((run.tables[id] as ReferencedTable).snapshot.schema),
+  }
+}
+
+/** Types of calls of DuckDB's own functions, by text; null for calls it refuses. */
+const engineCalls = new LRUCache<string, { readonly type: EngineType | null }>({ max: 2000 })
+
+/** Thrown inside an analysis to have DuckDB asked for the type of a call. */
+class EngineCallNeeded extends Error {
+  readonly call: string
+
+  constructor(call: string) {
+    super('the type of an engine call is needed')
+    this.call = call
+  }
+}
+
+async function analyzeStatement(
+  statement: ParsedStatement,
+  run: AnalysisRun,
+  parameterType: (n: number) => SqlType | undefined,
+  depth: number,
+): Promise<{ readonly query: AnalyzedQuery; readonly analysis: Analysis }> {
   const { tree } = statement
-  if (tree === null) throw new SqlError(SqlState.syntaxError, 'not a query')
+  const select = tree === null ? undefined : nodeOf(tree, 'SelectStmt')
+  if (tree === null || select === undefined) throw new SqlError(SqlState.syntaxError, 'not a query')
   const source = new SourceText(statement.text)
-  const references = collectTableReferences(tree, source, statement.travels)
-  const relations = new Map<Node, string>()
-  for (const reference of references) {
+  const relations = new Map<Node, Relation | undefined>()
+  for (const reference of collectTableReferences(tree, source, statement.travels)) {
     try {
-      relations.set(
-        reference.node,
-        await relationText(tree, reference, context, connection, values, scans, depth),
-      )
+      relations.set(reference.node, await resolve(reference, run, depth))
     } catch (thrown) {
       if (thrown instanceof SqlError && thrown.position === undefined && depth === 0) {
         throw thrown.at(statement.start + reference.start + 1)
@@ -212,26 +300,65 @@ async function translated(
       throw thrown
     }
   }
-  return translate(tree, source, references, {
-    relations,
+  const host: AnalysisHost = {
+    relation: (range) => relations.get(range),
     parameterType,
-    sessionFunction: (name, args) => context.sessionFunction(name, args, scans !== null),
-  })
+    sessionFunction: (name, args) => run.context.sessionFunction(name, args, run.executing),
+    engineCallType: (call) => {
+      const known = engineCalls.get(call)
+      if (known === undefined) throw new EngineCallNeeded(call)
+      return known.type
+    },
+  }
+  for (;;) {
+    const roots = run.shared.roots.length
+    const analysis = new Analysis(host, source, statement.start, run.shared)
+    try {
+      return { query: analyzeQuery(analysis, select), analysis }
+    } catch (thrown) {
+      if (thrown instanceof EngineCallNeeded) {
+        engineCalls.set(thrown.call, { type: await engineCallType(thrown.call, run.connection) })
+        run.shared.roots.length = roots
+        continue
+      }
+      // A place inside a view's text means nothing to the client.
+      if (thrown instanceof SqlError && depth > 0) throw thrown.at(undefined)
+      if (thrown instanceof RangeError) {
+        throw new SqlError(SqlState.statementTooComplex, 'stack depth limit exceeded', {
+          cause: thrown,
+        })
+      }
+      throw thrown
+    }
+  }
 }
 
-async function relationText(
-  tree: Node,
-  reference: TableReference,
-  context: QueryContext,
+async function engineCallType(
+  call: string,
   connection: EngineConnection,
-  values: readonly EngineValue[],
-  scans: ScannedTable[] | null,
+): Promise<EngineType | null> {
+  try {
+    const prepared = await connection.prepare(`SELECT ${call}`)
+    const type = prepared.columns[0]?.type ?? null
+    prepared.destroy()
+    return type
+  } catch (thrown) {
+    if (thrown instanceof SqlError && thrown.sqlState !== SqlState.queryCanceled) return null
+    throw thrown
+  }
+}
+
+/** What a reference names, or undefined when there is no such relation. */
+async function resolve(
+  reference: TableReference,
+  run: AnalysisRun,
   depth: number,
-): Promise<string> {
+): Promise<Relation | undefined> {
   const { schema, name } = reference
+  const { context } = run
   if (schema === undefined || schema.startsWith('pg_temp')) {
     const temporary = context.temporaryTable(name)
-    if (temporary !== undefined) return temporary
+    if (temporary !== undefined) return temporaryRelation(name, temporary, run.connection)
   }
   const database = reference.node.catalogname as string | undefined
   if (database !== undefined && database !== context.gateway.database) {
@@ -242,9 +369,7 @@ async function relationText(
   }
   const parts = schema === undefined ? [name] : [schema, name]
   const found = await context.gateway.catalog.resolve(parts, context.searchPath)
-  if (found === null) {
-    throw new SqlError(SqlState.undefinedTable, `relation "${parts.join('.')}" does not exist`)
-  }
+  if (found === null) return undefined
   if (found.kind === 'view') {
     if (reference.travel !== undefined) {
       throw new SqlError(SqlState.featureNotSupported, `view "${name}" has no versions`, {
@@ -259,43 +384,65 @@ async function relationText(
     }
     const [view] = parseStatements(found.view.definition)
     if (view === undefined) throw new SqlError(SqlState.dataCorrupted, `view "${name}" is empty`)
-    const text = await translated(view, context, connection, [], () => undefined, scans, depth + 1)
-    const names = found.view.columns.length > 0 ? found.view.columns : outputNames(view.tree ?? {})
-    const columns =
-      names === null ? '' : ` AS v(${uniqueNames(names).map(quoteIdentifier).join(', ')})`
-    return columns === '' ? `(${text.text}\n)` : `(SELECT * FROM (${text.text}\n)${columns})`
+    const { query } = await analyzeStatement(view, run, () => undefined, depth + 1)
+    const viewName = `${found.view.layer}.${found.view.name}`
+    return { kind: 'view', name: viewName, query, columnNames: found.view.columns }
   }
-  const snapshot = await snapshotFor(found.table, reference, context, connection, values, scans)
-  if (scans === null) return emptyRelation(snapshot.schema)
-  const scan = planScan(snapshot, predicateFor(tree, reference, snapshot.schema, values))
-  scans.push({ name: `${found.table.layer}.${found.table.name}`, scan })
-  return scanRelation(context.gateway.store, connection, scan)
+  const { table } = found
+  const snapshot = await snapshotFor(table, reference, run)
+  const id = run.tables.push({ name: table, snapshot }) - 1
+  const columns = snapshot.schema.fields.map((field) => ({
+    name: field.name,
+    type: typeOfEngine(engineTypeOf(field.type)),
+  }))
+  return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id }
 }
 
-function uniqueNames(names: readonly string[]): string[] {
-  const seen = new Map<string, number>()
-  return names.map((name) => {
-    const count = seen.get(name.toLowerCase()) ?? 0
-    seen.set(name.toLowerCase(), count + 1)
-    return count === 0 ? name : `${name}_${count}`
-  })
+async function temporaryRelation(
+  name: string,
+  sql: string,
+  connection: EngineConnection,
+): Promise<Relation> {
+  const prepared = await connection.prepare(`SELECT * FROM ${sql}`)
+  const columns = prepared.columns.map((column) => ({
+    name: column.name,
+    type: typeOfEngine(column.type),
+  }))
+  prepared.destroy()
+  return { kind: 'temporary', name, columns, sql }
+}
+
+/** The statement's text over the files it must read. */
+async function scanText(
+  analyzed: AnalyzedStatement,
+  values: readonly EngineValue[],
+  context: QueryContext,
+  connection: EngineConnection,
+): Promise<{ readonly sql: string; readonly scans: readonly ScannedTable[] }> {
+  const predicates = tablePredicates(analyzed.shared.roots, values)
+  const scans: ScannedTable[] = []
+  const texts: string[] = []
+  for (const [id, { name, snapshot }] of analyzed.tables.entries()) {
+    const scan = planScan(snapshot, predicates.get(id) ?? UNKNOWN)
+    scans.push({ name: `${name.layer}.${name.name}`, scan })
+    texts.push(await scanRelation(context.gateway.store, connection, scan))
+  }
+  return { sql: replaceMarkers(analyzed.query.sql, (id) => texts[id] ?? ''), scans }
 }
 
 async function snapshotFor(
   table: TableName,
   reference: TableReference,
-  context: QueryContext,
-  connection: EngineConnection,
-  values: readonly EngineValue[],
-  scans: ScannedTable[] | null,
+  run: AnalysisRun,
 ): Promise<Snapshot> {
-  const { gateway, block } = context
+  const { gateway, block } = run.context
+  const { connection, values } = run
   const { travel } = reference
   const newest = (): Promise<Snapshot | null> =>
     block.snapshot(table.path, () => gateway.snapshots.latest(table.path))
   let snapshot: Snapshot | null
   const dependsOnParameter = travel !== undefined && /\$\d/.test(travel.expression)
-  if (travel === undefined || (dependsOnParameter && scans === null)) snapshot = await newest()
+  if (travel === undefined || (dependsOnParameter && !run.executing)) snapshot = await newest()
   else {
     const type = travel.kind === 'version' ? 'BIGINT' : 'TIMESTAMPTZ'
     // A bare number of a version that is text, as drivers bind it, is cast like any literal.
@@ -317,20 +464,6 @@ async function snapshotFor(
     )
   }
   return snapshot
-}
-
-function resultColumns(
-  statement: ParsedStatement,
-  columns: readonly { readonly name: string; readonly type: EngineType }[],
-): readonly ResultColumn[] {
-  const names = statement.tree === null ? null : outputNames(statement.tree)
-  return columns.map((column, i) => ({
-    name: names?.length === columns.length ? (names[i] ?? column.name) : column.name,
-    pgType: pgTypeOf(column.type),
-    engineType: column.type,
-    tableOid: 0,
-    attributeNumber: 0,
-  }))
 }
 
 /** Whether a tree is a query that DuckDB runs: SELECT or VALUES without INTO. */

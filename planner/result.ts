@@ -11,6 +11,8 @@ export interface ResultColumn {
   readonly pgType: PgType
   /** The type of the raw vectors that hold this column's values. */
   readonly engineType: EngineType
+  /** How a numeric's digits are shown; see SqlType. */
+  readonly digits?: 'quotient' | 'trimmed' | undefined
   /** OID of the table the column comes from, and its attribute number; 0 where it is computed. */
   readonly tableOid: number
   readonly attributeNumber: number

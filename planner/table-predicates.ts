@@ -1,0 +1,303 @@
+/** TablePredicates: what a statement's conditions say about each table it reads, for data skipping. */
+
+import { Oid } from '../catalog/pg-types.js'
+import { parseTimestampMicros } from '../storage/data-skipping.js'
+import { scalarType } from '../storage/engine-type.js'
+import type { EngineValue } from '../storage/engine-value.js'
+import {
+  and,
+  type ComparisonOperator,
+  type Predicate,
+  type Term,
+  UNKNOWN,
+} from '../storage/predicate.js'
+import type { LevelRange, QueryLevel } from './query-level.js'
+import type { Range } from './scope.js'
+import { categoryOf } from './sql-type.js'
+import type { TypedExpression } from './typed-expression.js'
+
+/** A condition that must hold for the rows of `only` (all ranges without it) at one level. */
+interface Ask {
+  readonly condition: TypedExpression
+  readonly only: ReadonlySet<Range> | undefined
+}
+
+/**
+ * By relation id, a condition that every row of that table used by the statement satisfies.
+ *
+ * Conditions of enclosing queries are followed into subqueries, views and branches of UNION as far
+ * as columns pass through unchanged. Tables on the null-extended side of an outer join are asked
+ * only what their own side asks: a missing row there means something.
+ */
+export function tablePredicates(
+  roots: readonly (readonly QueryLevel[])[],
+  values: readonly EngineValue[],
+): ReadonlyMap<number, Predicate> {
+  const found = new Map<number, Predicate>()
+  const visit = (level: QueryLevel, inherited: readonly Ask[]): void => {
+    const asks: readonly Ask[] = [...level.conditions, ...inherited]
+    for (const leaf of level.ranges) {
+      const own = asks.filter(({ only }) => only === undefined || only.has(leaf.range))
+      if (leaf.relation !== undefined) {
+        const parts = own.map(({ condition }) => convert(condition, { range: leaf.range, values }))
+        found.set(leaf.relation, and(parts))
+      }
+      for (const inner of leaf.inner) {
+        visit(
+          inner,
+          own.map(({ condition }) => ({
+            condition: substitute(condition, leaf, inner),
+            only: new Set(
+              inner.ranges.map(({ range }) => range).filter((range) => !range.nullable),
+            ),
+          })),
+        )
+      }
+    }
+  }
+  for (const levels of roots) for (const level of levels) visit(level, [])
+  return found
+}
+
+/** `condition` on columns of `leaf` as a condition on what computes them inside. */
+function substitute(value: TypedExpression, leaf: LevelRange, inner: QueryLevel): TypedExpression {
+  const opaque: TypedExpression = { ...value, shape: { kind: 'other' }, parts: [] }
+  if (value.shape.kind === 'column') {
+    const { column, path } = value.shape
+    if (column.range !== leaf.range || path.length > 0) return opaque
+    const index = leaf.range.columns.indexOf(column)
+    const output = inner.outputs[index]
+    return output !== undefined && inner.passes(index) ? output : opaque
+  }
+  return { ...value, parts: value.parts.map((part) => substitute(part, leaf, inner)) }
+}
+
+interface Context {
+  readonly range: Range
+  readonly values: readonly EngineValue[]
+}
+
+function convert(value: TypedExpression, context: Context): Predicate {
+  const { shape, parts } = value
+  const [first, second] = parts
+  switch (shape.kind) {
+    case 'and':
+      return { kind: 'and', parts: parts.map((part) => convert(part, context)) }
+    case 'or':
+      return { kind: 'or', parts: parts.map((part) => convert(part, context)) }
+    case 'not':
+      return { kind: 'not', part: first === undefined ? UNKNOWN : convert(first, context) }
+    case 'is-null':
+    case 'is-not-null': {
+      const term = first === undefined ? null : termOf(first, context)
+      return term === null || term.kind !== 'column' ? UNKNOWN : { kind: shape.kind, term }
+    }
+    case 'in':
+    case 'not-in':
+      return membership(parts, shape.kind === 'not-in', context)
+    case 'operator':
+      if (first === undefined || second === undefined) return UNKNOWN
+      return shape.name === '~~'
+        ? prefix(first, second, context)
+        : comparison(shape.name, first, second, context)
+    case 'call':
+      return shape.name === 'any' && first !== undefined && second !== undefined
+        ? anyOf(first, second, context)
+        : UNKNOWN
+    case 'column': {
+      // A bare boolean column as a condition.
+      const term = termOf(value, context)
+      const yes: EngineValue = { type: scalarType('BOOLEAN'), value: true }
+      return term === null ? UNKNOWN : { kind: 'compare', operator: '=', term, value: yes }
+    }
+    default:
+      return UNKNOWN
+  }
+}
+
+const FLIPPED: Readonly<Record<string, ComparisonOperator>> = {
+  '=': '=',
+  '<>': '<>',
+  '<': '>',
+  '<=': '>=',
+  '>': '<',
+  '>=': '<=',
+}
+
+function comparison(
+  name: string,
+  left: TypedExpression,
+  right: TypedExpression,
+  context: Context,
+): Predicate {
+  const flipped = FLIPPED[name]
+  if (flipped === undefined) return UNKNOWN
+  const leftTerm = termOf(left, context)
+  const [operator, term, other, of] =
+    leftTerm !== null
+      ? [name as ComparisonOperator, leftTerm, right, left]
+      : [flipped, termOf(right, context), left, right]
+  if (term === null) return UNKNOWN
+  const value = valueOf(other, of, context)
+  return value === null ? UNKNOWN : { kind: 'compare', operator, term, value }
+}
+
+function membership(parts: readonly TypedExpression[], not: boolean, context: Context): Predicate {
+  const [left, ...items] = parts
+  const term = left === undefined ? null : termOf(left, context)
+  if (left === undefined || term === null) return UNKNOWN
+  const values = items.map((item) => valueOf(item, left, context))
+  if (values.length === 0 || values.includes(null)) return UNKNOWN
+  const inside: Predicate = { kind: 'in', term, values: values.filter((value) => value !== null) }
+  return not ? { kind: 'not', part: inside } : inside
+}
+
+/** `column = ANY ($1)`: how drivers send lists. */
+function anyOf(left: TypedExpression, array: TypedExpression, context: Context): Predicate {
+  const term = termOf(left, context)
+  if (term === null) return UNKNOWN
+  if (array.shape.kind === 'parameter') {
+    const given = context.values[array.shape.number - 1]
+    if (given === undefined || given.type.kind !== 'list' || !Array.isArray(given.value))
+      return UNKNOWN
+    const { child } = given.type
+    const items = given.value.filter((item) => item !== null)
+    if (items.some((item) => Array.isArray(item))) return UNKNOWN
+    // No row equals any of no values, whatever the nulls among them.
+    return { kind: 'in', term, values: items.map((value) => ({ type: child, value })) }
+  }
+  if (array.parts.length === 0) return UNKNOWN
+  const values = array.parts.map((part) => valueOf(part, left, context))
+  return values.includes(null)
+    ? UNKNOWN
+    : { kind: 'in', term, values: values.filter((value) => value !== null) }
+}
+
+function prefix(left: TypedExpression, right: TypedExpression, context: Context): Predicate {
+  const term = termOf(left, context)
+  if (term === null || right.shape.kind !== 'constant' || right.shape.text === null) return UNKNOWN
+  const text = /^[^%_\\]*/.exec(right.shape.text)?.[0] ?? ''
+  if (text === '') return UNKNOWN
+  // Only "starts with" is claimed; that it is one part of more keeps NOT LIKE from using it.
+  return { kind: 'and', parts: [{ kind: 'starts-with', term, prefix: text }, UNKNOWN] }
+}
+
+/** The column of the range, or known function of one, that `value` is; null for anything else. */
+function termOf(value: TypedExpression, context: Context): Term | null {
+  const { shape, parts } = value
+  const [first, second] = parts
+  switch (shape.kind) {
+    case 'column':
+      return shape.column.range === context.range
+        ? { kind: 'column', path: [baseName(shape.column.sql), ...shape.path] }
+        : null
+    case 'cast': {
+      if (first === undefined) return null
+      const term = termOf(first, context)
+      if (term === null) return null
+      const [from, to] = [first.type.oid, value.type.oid]
+      if (value.type.typmod >= 0 && from !== to) return null
+      if (from === Oid.timestamp && to === Oid.date) {
+        return { kind: 'cast', to: scalarType('DATE'), of: term, timeZone: 'UTC' }
+      }
+      return isWidening(from, to) ? term : null
+    }
+    case 'call': {
+      if (first?.shape.kind !== 'constant' || second === undefined) return null
+      const unit = first.shape.text ?? ''
+      const term = termOf(second, context)
+      if (term === null || term.kind !== 'column') return null
+      const zoneless = second.type.oid === Oid.timestamp || second.type.oid === Oid.date
+      if (!zoneless) return null
+      if (shape.name === 'date_trunc')
+        return { kind: 'date-trunc', unit, of: term, timeZone: 'UTC' }
+      if (/^(?:extract|date_part)$/.test(shape.name) && unit.toLowerCase() === 'year') {
+        return { kind: 'extract', field: 'year', of: term, timeZone: 'UTC' }
+      }
+      return null
+    }
+    default:
+      return null
+  }
+}
+
+/** The table's own name of a column: an alias of the range may have renamed it. */
+function baseName(sql: string): string {
+  return sql
+    .slice(sql.indexOf('.') + 1)
+    .replace(/^"|"$/g, '')
+    .replaceAll('""', '"')
+}
+
+const EXACT: readonly number[] = [Oid.int2, Oid.int4, Oid.int8, Oid.numeric]
+const TEXTS: ReadonlySet<number> = new Set([Oid.text, Oid.varchar])
+
+/** Conversions that change no value. */
+function isWidening(from: number, to: number): boolean {
+  if (from === to) return true
+  if (TEXTS.has(from) && TEXTS.has(to)) return true
+  const [a, b] = [EXACT.indexOf(from), EXACT.indexOf(to)]
+  return a >= 0 && b > a
+}
+
+/** The constant or parameter `value` as one to compare `term`'s values with; null when not certain. */
+function valueOf(
+  value: TypedExpression,
+  other: TypedExpression,
+  context: Context,
+): EngineValue | null {
+  const { shape, type } = value
+  if (shape.kind === 'parameter') {
+    const given = context.values[shape.number - 1]
+    if (given === undefined || given.value === null) return null
+    const text = given.type.kind === 'scalar' && given.type.name === 'VARCHAR'
+    return text && categoryOf(other.type.oid) !== 'S' ? null : given
+  }
+  if (shape.kind === 'cast' && value.parts[0] !== undefined) {
+    const [inside] = value.parts
+    return isWidening(inside.type.oid, type.oid) && value.type.typmod < 0
+      ? valueOf(inside, other, context)
+      : null
+  }
+  if (shape.kind !== 'constant' || shape.text === null) return null
+  return constantValue(shape.text.trim(), shape.text, type.oid)
+}
+
+function constantValue(text: string, raw: string, oid: number): EngineValue | null {
+  switch (oid) {
+    case Oid.int2:
+    case Oid.int4:
+    case Oid.int8:
+      return /^-?\d{1,19}$/.test(text) ? { type: scalarType('BIGINT'), value: BigInt(text) } : null
+    case Oid.numeric: {
+      const match = /^(-?\d+)(?:\.(\d+))?$/.exec(text)
+      const digits = (match?.[1] ?? '') + (match?.[2] ?? '')
+      if (match === null || digits.length > 30) return null
+      const scale = (match[2] ?? '').length
+      return { type: { kind: 'decimal', width: 38, scale }, value: BigInt(digits) }
+    }
+    case Oid.bool:
+      if (!/^(?:t|true|f|false)$/i.test(text)) return null
+      return { type: scalarType('BOOLEAN'), value: /^t/i.test(text) }
+    case Oid.text:
+    case Oid.varchar:
+      return { type: scalarType('VARCHAR'), value: raw }
+    case Oid.date: {
+      const millis = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN
+      return Number.isNaN(millis) ? null : { type: scalarType('DATE'), value: millis / 86_400_000 }
+    }
+    case Oid.timestamp: {
+      const zoned = /(?:Z|UTC|[+-]\d\d(?::?\d\d)?)$/i.test(text.slice(10))
+      const micros = parseTimestampMicros(text.length === 10 ? `${text} 00:00` : text)
+      return micros === null || zoned ? null : { type: scalarType('TIMESTAMP'), value: micros }
+    }
+    case Oid.timestamptz: {
+      // Without a zone of its own the text depends on the session's.
+      if (!/(?:Z|[+-]\d\d(?::?\d\d)?)$/i.test(text.slice(10))) return null
+      const micros = parseTimestampMicros(text)
+      return micros === null ? null : { type: scalarType('TIMESTAMPTZ'), value: micros }
+    }
+    default:
+      return null
+  }
+}
