@@ -137,13 +137,10 @@ function constant({ fields, location }: Work): TypedExpression {
     return shaped(String(value), sqlType(Oid.bool), value ? 't' : 'f')
   }
   const ival = fields.ival as { readonly ival?: number } | undefined
-  if (ival !== undefined) return negative(ival.ival ?? 0, location)
+  if (ival !== undefined) return numberLiteral(String(ival.ival ?? 0), location)
   const fval = fields.fval as { readonly fval?: string } | undefined
   if (fval !== undefined) {
-    const text = fval.fval ?? '0'
-    if (!text.startsWith('-')) return numberLiteral(text, location)
-    const size = numberLiteral(text.slice(1), location)
-    return { ...size, sql: `(-${size.sql})`, shape: { kind: 'other' }, parts: [size] }
+    return numberLiteral(fval.fval ?? '0', location)
   }
   const sval = fields.sval as { readonly sval?: string } | undefined
   if (sval !== undefined) return shaped(quoteLiteral(sval.sval ?? ''), UNKNOWN, sval.sval ?? '')
@@ -155,12 +152,6 @@ function constant({ fields, location }: Work): TypedExpression {
         .join('')
     : bits.slice(1)
   return shaped(`CAST('${binary}' AS BIT)`, sqlType(Oid.bit), binary)
-}
-
-function negative(value: number, location: number): TypedExpression {
-  const literal = numberLiteral(String(Math.abs(value)), location)
-  if (value >= 0) return literal
-  return { ...literal, sql: `(-${literal.sql})`, shape: { kind: 'constant', text: String(value) } }
 }
 
 function parameter({ analysis, fields, location }: Work): TypedExpression {
@@ -520,8 +511,8 @@ function like(work: Work, operator: string): TypedExpression {
   }
   const [patternNode, escapeNode] = listOf(call.args)
   const pattern = coerce(inner(work, patternNode), sqlType(Oid.text), 'implicit', analysis)
-  const escape = coerce(inner(work, escapeNode), sqlType(Oid.text), 'implicit', analysis)
-  if (escape.shape.kind === 'constant' && [...(escape.shape.text ?? ' ')].length > 1) {
+  const escaper = coerce(inner(work, escapeNode), sqlType(Oid.text), 'implicit', analysis)
+  if (escaper.shape.kind === 'constant' && [...(escaper.shape.text ?? ' ')].length > 1) {
     throw analysis.error(SqlState.invalidEscapeSequence, 'invalid escape string', location, {
       hint: 'Escape string must be empty or one character.',
     })
@@ -529,9 +520,9 @@ function like(work: Work, operator: string): TypedExpression {
   const text = coerce(value, sqlType(Oid.text), 'implicit', analysis)
   const words =
     { '~~': 'LIKE', '!~~': 'NOT LIKE', '~~*': 'ILIKE', '!~~*': 'NOT ILIKE' }[operator] ?? 'LIKE'
-  const noEscape = escape.shape.kind === 'constant' && escape.shape.text === ''
-  const sql = `(${text.sql} ${words} ${pattern.sql}${noEscape ? '' : ` ESCAPE ${escape.sql}`})`
-  return expression(sql, sqlType(Oid.bool), [text, pattern, escape], location)
+  const noEscape = escaper.shape.kind === 'constant' && escaper.shape.text === ''
+  const sql = `(${text.sql} ${words} ${pattern.sql}${noEscape ? '' : ` ESCAPE ${escaper.sql}`})`
+  return expression(sql, sqlType(Oid.bool), [text, pattern, escaper], location)
 }
 
 function similar(work: Work, operator: string): TypedExpression {
@@ -540,16 +531,16 @@ function similar(work: Work, operator: string): TypedExpression {
   const call = nodeOf(fields.rexpr, 'FuncCall')
   const [patternNode, escapeNode] = call === undefined ? [fields.rexpr] : listOf(call.args)
   const pattern = inner(work, patternNode)
-  const escape = escapeNode === undefined ? undefined : inner(work, escapeNode)
+  const escaper = escapeNode === undefined ? undefined : inner(work, escapeNode)
   if (
     pattern.shape.kind !== 'constant' ||
-    (escape !== undefined && escape.shape.kind !== 'constant')
+    (escaper !== undefined && escaper.shape.kind !== 'constant')
   ) {
     throw analysis.notSupported('SIMILAR TO with a pattern that is not a constant', location)
   }
   if (pattern.shape.text === null)
     return expression('CAST(NULL AS BOOLEAN)', sqlType(Oid.bool), [], location)
-  const escapeText = escape?.shape.kind === 'constant' ? (escape.shape.text ?? '\\') : '\\'
+  const escapeText = escaper?.shape.kind === 'constant' ? (escaper.shape.text ?? '\\') : '\\'
   const regexp = engineRegexp(
     similarRegexp(pattern.shape.text, escapeText).replace(/^\\A/, '^').replace(/\\z$/, '$'),
   )

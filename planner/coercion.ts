@@ -156,6 +156,11 @@ export function coerce(
     )
   }
   if (type.oid === target.oid) return withModifier(canonical(source), target, context)
+  const isFloat = target.oid === Oid.float8 || target.oid === Oid.float4
+  if (type.oid === Oid.numeric && isFloat && shape.kind === 'constant' && shape.text !== null) {
+    // Straight from its digits: no decimal in between to round or to overflow.
+    return literalOf(shape.text, target, false, source.location)
+  }
   const converted = convert(canonical(source), target)
   return withModifier(converted, target, context)
 }

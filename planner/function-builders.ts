@@ -242,9 +242,13 @@ const BUILDERS: Readonly<Record<string, Builder>> = {
       : s1 >= s2
         ? [Math.max(0, room - s2), Math.min(s2, room)]
         : [Math.min(s1, room), Math.max(0, room - s1)]
-    const side = (one: TypedExpression, from: number, to: number, width: number): string =>
-      from === to ? one.sql : `CAST(${one.sql} AS DECIMAL(${Math.min(38, width + to)},${to}))`
     const width = Math.min(38, i1 + i2 + t1 + t2)
+    // DuckDB keeps products of two 64-bit decimals in 64 bits unless an operand is wider.
+    const widest = width > 18 ? 38 : 18
+    const side = (one: TypedExpression, from: number, to: number, whole: number): string =>
+      from === to && widest === 18
+        ? one.sql
+        : `CAST(${one.sql} AS DECIMAL(${widest === 38 ? 38 : Math.min(18, whole + to)},${to}))`
     return numeric(
       `${side(left, s1, t1, i1)} * ${side(right, s2, t2, i2)}`,
       t1 + t2,
@@ -256,6 +260,14 @@ const BUILDERS: Readonly<Record<string, Builder>> = {
     sql: `CAST(${scaleOf(arg(call, 0).type)} AS INTEGER)`,
     type: sqlType(Oid.int4),
   }),
+  trimScale: (call) => ({
+    sql: sql(call, 0),
+    type: { ...arg(call, 0).type, typmod: -1, digits: 'trimmed' },
+  }),
+  concatText: (call) => {
+    const [left, right] = call.args.map((one) => textOf(one.sql, one.type))
+    return text(call, `(${left} || ${right})`)
+  },
   concat: (call) => {
     const values = call.given.map((one) =>
       one.type.oid === Oid.unknown
@@ -367,9 +379,9 @@ const BUILDERS: Readonly<Record<string, Builder>> = {
   like: (call) => {
     // Without a backslash there is nothing to escape, and DuckDB's faster forms apply.
     const known = constant(call, 1)
-    const escape = known !== undefined && !known.includes('\\') ? '' : ` ESCAPE '\\'`
+    const escaper = known !== undefined && !known.includes('\\') ? '' : ` ESCAPE '\\'`
     return {
-      sql: `(${sql(call, 0)} ${call.word} ${sql(call, 1)}${escape})`,
+      sql: `(${sql(call, 0)} ${call.word} ${sql(call, 1)}${escaper})`,
       type: sqlType(Oid.bool),
     }
   },

@@ -2,7 +2,7 @@
 
 import { Oid, pgTypeByOid } from '../catalog/pg-types.js'
 import { quoteLiteral } from '../storage/engine.js'
-import { printEngineType } from '../storage/engine-type.js'
+import { printEngineType, scalarType } from '../storage/engine-type.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { parseDateTime } from './date-time-input.js'
 import { intervalSql, parseInterval } from './interval-text.js'
@@ -105,12 +105,13 @@ export function literalOf(
 export function numberLiteral(text: string, location: number): TypedExpression {
   const plain = text.replaceAll('_', '')
   if (/^0[xob]/i.test(plain)) return numberLiteral(String(BigInt(plain)), location)
-  if (/^\d+$/.test(plain)) {
+  if (/^-?\d+$/.test(plain)) {
     const value = BigInt(plain)
-    const oid =
-      value <= 2_147_483_647n ? Oid.int4 : value <= 9_223_372_036_854_775_807n ? Oid.int8 : 0
+    const fits = (limit: bigint): boolean => value < limit && value >= -limit
+    const oid = fits(2_147_483_648n) ? Oid.int4 : fits(9_223_372_036_854_775_808n) ? Oid.int8 : 0
     if (oid !== 0) {
-      const sql = oid === Oid.int4 ? String(value) : `${value}::BIGINT`
+      const digits = oid === Oid.int4 ? String(value) : `CAST('${value}' AS BIGINT)`
+      const sql = value < 0n && oid === Oid.int4 ? `(${digits})` : digits
       return {
         sql,
         type: sqlType(oid),
@@ -161,17 +162,27 @@ function numericOf(text: string, target: SqlType, location: number): TypedExpres
     throw invalidSyntax(text, target)
   }
   const exponent = Number(match[4] ?? 0)
-  if (Math.abs(exponent) > 100) throw tooWide()
+  if (Math.abs(exponent) > 400) throw tooWide()
   const [whole, fraction] = [match[2] ?? '', match[3] ?? '']
   const scale = Math.max(0, fraction.length - exponent)
   const digits =
     BigInt(whole + fraction || '0') * 10n ** BigInt(Math.max(0, exponent - fraction.length))
   const unscaled = match[1] === '-' ? -digits : digits
   const width = Math.max(String(digits).length, scale, 1)
-  if (width > DECIMAL_DIGITS_MAX) throw tooWide()
+  if (width > DECIMAL_DIGITS_MAX) {
+    if (target.typmod >= 0) throw tooWide()
+    // No DECIMAL holds it; as a double it can still be compared with, or become, one.
+    return {
+      sql: `CAST('${text.trim()}' AS DOUBLE)`,
+      type: { oid: Oid.numeric, typmod: -1, engine: scalarType('DOUBLE') },
+      shape: { kind: 'constant', text: text.trim() },
+      parts: [],
+      location,
+    }
+  }
   const own = numericType(scale, -1, width)
   const literal: TypedExpression = {
-    sql: `${decimalText(unscaled, scale)}::DECIMAL(${width},${scale})`,
+    sql: `CAST('${decimalText(unscaled, scale)}' AS DECIMAL(${width},${scale}))`,
     type: own,
     shape: { kind: 'constant', text: decimalText(unscaled, scale) },
     parts: [],

@@ -40,7 +40,7 @@ const NUMBERS = [
   ),
   `lakegate_trimmed_text(x) AS rtrim(rtrim(CAST(x AS VARCHAR), '0'), '.')`,
   `lakegate_quotient_text(x) AS CASE WHEN abs(x) < 1 THEN CAST(x AS VARCHAR) WHEN abs(x) < 10000 THEN CAST(CAST(x AS DECIMAL(38,16)) AS VARCHAR) WHEN abs(x) < 100000000 THEN CAST(CAST(x AS DECIMAL(38,12)) AS VARCHAR) ELSE CAST(CAST(x AS DECIMAL(38,8)) AS VARCHAR) END`,
-  `lakegate_float_text(x) AS CASE WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END WHEN x = trunc(x) AND abs(x) < 1e15 THEN regexp_replace(CAST(x AS VARCHAR), '\\.0$', '') WHEN abs(x) >= 1e15 AND abs(x) < 1e17 AND typeof(x) = 'DOUBLE' THEN lakegate_exponent_text(x) ELSE CAST(x AS VARCHAR) END`,
+  `lakegate_float_text(x) AS CASE WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END WHEN typeof(x) = 'FLOAT' AND abs(x) >= 1e6 THEN lakegate_exponent_text(x) WHEN x = trunc(x) AND abs(x) < 1e15 THEN regexp_replace(CAST(x AS VARCHAR), '\\.0$', '') WHEN abs(x) >= 1e15 AND abs(x) < 1e17 AND typeof(x) = 'DOUBLE' THEN lakegate_exponent_text(x) ELSE CAST(x AS VARCHAR) END`,
   `lakegate_exponent_text(x) AS CASE WHEN x < 0 THEN '-' ELSE '' END || lakegate_mantissa(regexp_replace(CAST(abs(x) AS VARCHAR), '\\.0$', ''))`,
   `lakegate_mantissa(digits) AS CASE WHEN regexp_full_match(digits, '[0-9]+') THEN rtrim(rtrim(digits[1] || '.' || digits[2:], '0'), '.') || 'e+' || (length(digits) - 1) ELSE digits END`,
   `lakegate_shift_left(x, n, bits) AS lakegate_wrap(CAST(CAST(x AS HUGEINT) * CAST(pow(2, n % bits) AS HUGEINT) AS HUGEINT), bits)`,
@@ -53,7 +53,7 @@ const NUMBERS = [
 
 const TEXTS = [
   `lakegate_pattern(p) AS p`,
-  `lakegate_initcap(s) AS list_aggregate(list_transform(regexp_extract_all(lower(s), '[\\pL\\pN]+|[^\\pL\\pN]+'), lambda w: upper(w[1:1]) || w[2:]), 'string_agg', '')`,
+  `lakegate_initcap(s) AS CASE WHEN s = '' THEN '' ELSE list_aggregate(list_transform(regexp_extract_all(lower(s), '[\\pL\\pN]+|[^\\pL\\pN]+'), lambda w: upper(w[1:1]) || w[2:]), 'string_agg', '') END`,
   `lakegate_substring(s, start, n) AS CASE WHEN n < 0 THEN ${raise('22011', 'negative substring length not allowed')} ELSE substring(s, CAST(greatest(start, 1) AS BIGINT), greatest(CAST(start AS BIGINT) + n - greatest(start, 1), 0)) END`,
   `lakegate_bytea_substring(b, start, n) AS CASE WHEN n < 0 THEN ${raise('22011', 'negative substring length not allowed')} ELSE from_hex(substring(hex(b), CAST(2 * greatest(start, 1) - 1 AS BIGINT), 2 * greatest(CAST(start AS BIGINT) + n - greatest(start, 1), 0))) END`,
   `lakegate_bytea_position(b, part) AS CASE WHEN octet_length(part) = 0 THEN 1 ELSE coalesce(list_position(list_transform(range(0, octet_length(b) - octet_length(part) + 1), lambda i: substring(hex(b), 2 * i + 1, 2 * octet_length(part)) = hex(part)), true), 0)::INTEGER END`,
@@ -67,8 +67,8 @@ const TEXTS = [
   `lakegate_replace(s, part, replacement) AS CASE WHEN part = '' THEN s ELSE replace(s, part, replacement) END`,
   `lakegate_overlay(s, replacement, start, n) AS CASE WHEN start <= 0 THEN ${raise('22011', 'negative substring length not allowed')} ELSE left(s, start - 1) || replacement || CASE WHEN start + n <= 0 THEN s ELSE substring(s, greatest(start + n, 1)) END END`,
   `lakegate_split_part(s, separator, n) AS CASE WHEN n = 0 THEN ${raise('22023', 'field position must not be zero')} WHEN separator = '' THEN CASE WHEN n IN (1, -1) THEN s ELSE '' END ELSE split_part(s, separator, n) END`,
-  `lakegate_translate(s, wanted, replacement) AS CASE WHEN s = '' OR wanted = '' THEN s ELSE coalesce(list_aggregate(list_transform(string_split(s, ''), lambda c: CASE WHEN strpos(wanted, c) = 0 THEN c ELSE substring(replacement, strpos(wanted, c), 1) END), 'string_agg', ''), '') END`,
-  `lakegate_chr(n) AS CASE WHEN n = 0 THEN ${raise('54000', 'null character not permitted')} WHEN n < 0 OR n > 1114111 THEN ${raise('54000', 'requested character too large for encoding')} ELSE chr(n) END`,
+  `lakegate_translate(s, wanted, replacement) AS CASE WHEN s IS NULL OR replacement IS NULL THEN NULL WHEN s = '' OR wanted = '' THEN s ELSE coalesce(list_aggregate(list_transform(string_split(s, ''), lambda c: CASE WHEN strpos(wanted, c) = 0 THEN c ELSE substring(replacement, strpos(wanted, c), 1) END), 'string_agg', ''), '') END`,
+  `lakegate_chr(n) AS CASE WHEN n = 0 THEN ${raise('54000', 'null character not permitted')} WHEN n < 0 THEN ${raise('22023', 'character number must be positive')} WHEN n > 1114111 THEN ${raise('54000', 'requested character too large for encoding')} ELSE chr(n) END`,
   `lakegate_quote_ident(s) AS CASE WHEN regexp_full_match(s, '[a-z_][a-z0-9_$]*') AND s NOT IN ('all', 'and', 'any', 'array', 'as', 'asc', 'both', 'case', 'cast', 'check', 'collate', 'column', 'constraint', 'create', 'default', 'desc', 'distinct', 'do', 'else', 'end', 'except', 'false', 'fetch', 'for', 'foreign', 'from', 'grant', 'group', 'having', 'in', 'into', 'leading', 'limit', 'not', 'null', 'offset', 'on', 'only', 'or', 'order', 'placing', 'primary', 'references', 'returning', 'select', 'some', 'table', 'then', 'to', 'trailing', 'true', 'union', 'unique', 'user', 'using', 'when', 'where', 'window', 'with') THEN s ELSE '"' || replace(s, '"', '""') || '"' END`,
   `lakegate_quote_literal(s) AS CASE WHEN contains(s, '\\') THEN 'E''' || replace(replace(s, '\\', '\\\\'), '''', '''''') || '''' ELSE '''' || replace(s, '''', '''''') || '''' END`,
   `lakegate_boolean_letter(b) AS CASE WHEN b THEN 't' WHEN NOT b THEN 'f' END`,

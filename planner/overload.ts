@@ -11,6 +11,7 @@ export type ParameterType =
   | 'any'
   | 'anyelement'
   | 'anyarray'
+  | 'anynonarray'
   | 'anycompatible'
   | 'anycompatiblearray'
 
@@ -96,21 +97,23 @@ function count(oids: readonly number[], test: (oid: number, i: number) => boolea
 }
 
 /** Rule 4e and 4f: at unknown positions strings win, else the one category there is. */
-function narrowUnknown<T extends { readonly oids: readonly number[] }>(
-  matches: T[],
-  types: readonly number[],
-): T[] {
+function narrowUnknown<T extends Match<Signature>>(matches: T[], types: readonly number[]): T[] {
   let left = matches
   for (const [i, type] of types.entries()) {
     if (type !== Oid.unknown) continue
-    const categories = new Set(left.map(({ oids }) => categoryOf(oids[i] ?? 0)))
+    // A polymorphic parameter is of no category of its own.
+    const categoryAt = ({ oids, candidate }: T): string =>
+      typeof candidate.parameters[Math.min(i, candidate.parameters.length - 1)] === 'number'
+        ? categoryOf(oids[i] ?? 0)
+        : 'P'
+    const categories = new Set(left.map(categoryAt))
     const category = categories.has('S')
       ? 'S'
       : categories.size === 1
         ? [...categories][0]
         : undefined
     if (category === undefined) continue
-    const inCategory = left.filter(({ oids }) => categoryOf(oids[i] ?? 0) === category)
+    const inCategory = left.filter((match) => categoryAt(match) === category)
     const preferred = inCategory.filter(({ oids }) => isPreferred(oids[i] ?? 0))
     left = preferred.length > 0 ? preferred : inCategory
   }
@@ -120,15 +123,15 @@ function narrowUnknown<T extends { readonly oids: readonly number[] }>(
 /** The types `candidate`'s parameters take for arguments of `types`; null when one does not fit. */
 function bind<T extends Signature>(candidate: T, types: readonly number[]): Match<T> | null {
   const { parameters, variadic } = candidate
-  if (variadic ? types.length < parameters.length - 1 : types.length !== parameters.length)
-    return null
+  if (variadic ? types.length < parameters.length : types.length !== parameters.length) return null
   const wanted = types.map((_, i) => parameters[Math.min(i, parameters.length - 1)] ?? 'any')
   const element = polymorph(wanted, types)
   if (element === null) return null
   const oids: number[] = []
   for (const [i, parameter] of wanted.entries()) {
     const type = types[i] ?? 0
-    if (parameter === 'any') {
+    if (parameter === 'any' || parameter === 'anynonarray') {
+      if (parameter === 'anynonarray' && (isArrayOid(type) || type === Oid.unknown)) return null
       oids.push(0)
       continue
     }
@@ -154,7 +157,8 @@ function arrayOidOf(element: number): number {
 function polymorph(wanted: readonly ParameterType[], types: readonly number[]): number | null {
   let element = 0
   for (const [i, parameter] of wanted.entries()) {
-    if (typeof parameter === 'number' || parameter === 'any') continue
+    if (typeof parameter === 'number' || parameter === 'any' || parameter === 'anynonarray')
+      continue
     const type = types[i] ?? 0
     if (type === Oid.unknown) continue
     let found = type
@@ -167,7 +171,9 @@ function polymorph(wanted: readonly ParameterType[], types: readonly number[]): 
     else if (canCast(element, found, 'implicit')) element = found
     else if (!canCast(found, element, 'implicit')) return null
   }
-  const polymorphic = wanted.some((one) => typeof one !== 'number' && one !== 'any')
+  const polymorphic = wanted.some(
+    (one) => typeof one !== 'number' && one !== 'any' && one !== 'anynonarray',
+  )
   return polymorphic && element === 0 ? Oid.text : element
 }
 
@@ -175,6 +181,7 @@ const WORDS: Readonly<Record<string, ParameterType>> = {
   any: 'any',
   anyelement: 'anyelement',
   anyarray: 'anyarray',
+  anynonarray: 'anynonarray',
   anycompatible: 'anycompatible',
   anycompatiblearray: 'anycompatiblearray',
 }

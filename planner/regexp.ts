@@ -112,12 +112,12 @@ export function regexpFlags(flags: string): { readonly options: string; readonly
 }
 
 /** The regular expression of a SIMILAR TO pattern: it matches the whole text. */
-export function similarRegexp(pattern: string, escape = '\\'): string {
+export function similarRegexp(pattern: string, escapeChar = '\\'): string {
   let result = ''
   let inBrackets = false
   for (let i = 0; i < pattern.length; i++) {
     const char = pattern.charAt(i)
-    if (char === escape && escape !== '') {
+    if (char === escapeChar && escapeChar !== '') {
       i++
       result += pattern.charAt(i).replace(/[\\^$.*+?()[\]{}|]/, '\\$&')
     } else if (inBrackets) {

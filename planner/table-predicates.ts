@@ -138,7 +138,7 @@ function comparison(
       ? [name as ComparisonOperator, leftTerm, right, left]
       : [flipped, termOf(right, context), left, right]
   if (term === null) return UNKNOWN
-  const value = valueOf(other, of, context)
+  const value = comparedValue(other, of, context)
   return value === null ? UNKNOWN : { kind: 'compare', operator, term, value }
 }
 
@@ -146,7 +146,7 @@ function membership(parts: readonly TypedExpression[], not: boolean, context: Co
   const [left, ...items] = parts
   const term = left === undefined ? null : termOf(left, context)
   if (left === undefined || term === null) return UNKNOWN
-  const values = items.map((item) => valueOf(item, left, context))
+  const values = items.map((item) => comparedValue(item, left, context))
   if (values.length === 0 || values.includes(null)) return UNKNOWN
   const inside: Predicate = { kind: 'in', term, values: values.filter((value) => value !== null) }
   return not ? { kind: 'not', part: inside } : inside
@@ -167,7 +167,7 @@ function anyOf(left: TypedExpression, array: TypedExpression, context: Context):
     return { kind: 'in', term, values: items.map((value) => ({ type: child, value })) }
   }
   if (array.parts.length === 0) return UNKNOWN
-  const values = array.parts.map((part) => valueOf(part, left, context))
+  const values = array.parts.map((part) => comparedValue(part, left, context))
   return values.includes(null)
     ? UNKNOWN
     : { kind: 'in', term, values: values.filter((value) => value !== null) }
@@ -241,7 +241,7 @@ function isWidening(from: number, to: number): boolean {
 }
 
 /** The constant or parameter `value` as one to compare `term`'s values with; null when not certain. */
-function valueOf(
+function comparedValue(
   value: TypedExpression,
   other: TypedExpression,
   context: Context,
@@ -256,7 +256,7 @@ function valueOf(
   if (shape.kind === 'cast' && value.parts[0] !== undefined) {
     const [inside] = value.parts
     return isWidening(inside.type.oid, type.oid) && value.type.typmod < 0
-      ? valueOf(inside, other, context)
+      ? comparedValue(inside, other, context)
       : null
   }
   if (shape.kind !== 'constant' || shape.text === null) return null

@@ -3,6 +3,7 @@
 import { Oid } from '../catalog/pg-types.js'
 import type { ResultColumn, RowBatch } from '../planner/result.js'
 import { type ColumnVector, decimalBytes, dereference, readVector } from '../storage/engine.js'
+import type { EngineType } from '../storage/engine-type.js'
 import type { Scalar } from '../storage/engine-value.js'
 import { civilOf, dateText, timestampText } from './date-time-text.js'
 import { EPOCH_DAYS, EPOCH_MICROS, numericBinary, valueBinary } from './value-binary.js'
@@ -55,15 +56,40 @@ function fromValues(values: readonly Scalar[], format: ColumnFormat): ColumnByte
   for (const [i, value] of values.entries()) {
     if (value === null) nulls[i] = 1
     else {
+      const [shown, type] =
+        column.digits === undefined ? [value, column.engineType] : shownNumeric(value, column)
       const part = binary
-        ? valueBinary(value, column.engineType, column.pgType, context)
-        : Buffer.from(valueText(value, column.engineType, column.pgType, context), 'utf8')
+        ? valueBinary(shown, type, column.pgType, context)
+        : Buffer.from(valueText(shown, type, column.pgType, context), 'utf8')
       parts.push(part)
       end += part.length
     }
     ends[i] = end
   }
   return { bytes: Buffer.concat(parts, end), ends, nulls }
+}
+
+/** A numeric with the digits PostgreSQL would give it: see `digits` of SqlType. */
+function shownNumeric(
+  value: Exclude<Scalar, null>,
+  column: ResultColumn,
+): readonly [Exclude<Scalar, null>, EngineType] {
+  const type = column.engineType
+  if (type.kind !== 'decimal' || typeof value !== 'bigint') return [value, type]
+  const places = column.digits === 'quotient' ? quotientPlaces(value, type.scale) : 0
+  let [unscaled, scale] = [value, type.scale]
+  while (scale > places && unscaled % 10n === 0n) {
+    unscaled /= 10n
+    scale--
+  }
+  return [unscaled, { ...type, scale }]
+}
+
+/** Digits behind the point of a quotient: in groups of four, at least 16 that count. */
+function quotientPlaces(unscaled: bigint, scale: number): number {
+  const whole = (unscaled < 0n ? -unscaled : unscaled) / 10n ** BigInt(scale)
+  if (whole === 0n) return 20
+  return Math.max(0, 16 - 4 * Math.floor((String(whole).length - 1) / 4))
 }
 
 /** The common types straight from DuckDB's memory layout; null for the others. */
@@ -73,7 +99,9 @@ function fromVector(
   to: number,
   format: ColumnFormat,
 ): ColumnBytes | null {
-  const type = format.column.engineType
+  const { column } = format
+  const type = column.engineType
+  if (column.digits !== undefined) return null
   if (type.kind === 'decimal') return decimals(vector, from, to, format, type.width, type.scale)
   if (type.kind !== 'scalar') return null
   const count = to - from

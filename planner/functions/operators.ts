@@ -12,6 +12,8 @@ function comparisons(): string {
       const side = (n: number): string => (type === 'bpchar' ? `rtrim($${n}, ' ')` : `$${n}`)
       lines.push(`compare ${operator}(${type}, ${type}) bool = (${side(1)} ${operator} ${side(2)})`)
     }
+    lines.push(`compare ${operator}(float4, float8) bool = (CAST($1 AS DOUBLE) ${operator} $2)`)
+    lines.push(`compare ${operator}(float8, float4) bool = ($1 ${operator} CAST($2 AS DOUBLE))`)
     lines.push(`compare ${operator}(record, record) bool = ($1 ${operator} $2)`)
     lines.push(`compare ${operator}(jsonb, jsonb) bool &refuse = comparison of jsonb values`)
   }
@@ -25,6 +27,8 @@ ${comparisons()}
 +(int8, int8) int8 = ($1 + $2)
 +(float4, float4) float4 = lakegate_finite_sum($1 + $2, $1, $2)
 +(float8, float8) float8 = lakegate_finite_sum($1 + $2, $1, $2)
++(float4, float8) float8 = lakegate_finite_sum(CAST($1 AS DOUBLE) + $2, CAST($1 AS DOUBLE), $2)
++(float8, float4) float8 = lakegate_finite_sum($1 + $2, $1, CAST($2 AS DOUBLE))
 +(numeric, numeric) &numericOperator = +
 +(date, int4) date = ($1 + $2)
 +(int4, date) date = ($2 + $1)
@@ -44,6 +48,8 @@ ${comparisons()}
 -(int8, int8) int8 = ($1 - $2)
 -(float4, float4) float4 = lakegate_finite_sum($1 - $2, $1, $2)
 -(float8, float8) float8 = lakegate_finite_sum($1 - $2, $1, $2)
+-(float4, float8) float8 = lakegate_finite_sum(CAST($1 AS DOUBLE) - $2, CAST($1 AS DOUBLE), $2)
+-(float8, float4) float8 = lakegate_finite_sum($1 - $2, $1, CAST($2 AS DOUBLE))
 -(numeric, numeric) &numericOperator = -
 -(date, int4) date = ($1 - $2)
 -(date, date) int4 = CAST($1 - $2 AS INTEGER)
@@ -55,12 +61,13 @@ ${comparisons()}
 -(time, interval) time = ($1 - $2)
 -(time, time) interval = lakegate_time_difference($1, $2)
 -(interval, interval) interval = ($1 - $2)
--(jsonb, text) jsonb &refuse = the operator jsonb - text
 *(int2, int2) int2 = ($1 * $2)
 *(int4, int4) int4 = ($1 * $2)
 *(int8, int8) int8 = ($1 * $2)
 *(float4, float4) float4 = lakegate_finite_product($1 * $2, $1, $2)
 *(float8, float8) float8 = lakegate_finite_product($1 * $2, $1, $2)
+*(float4, float8) float8 = lakegate_finite_product(CAST($1 AS DOUBLE) * $2, CAST($1 AS DOUBLE), $2)
+*(float8, float4) float8 = lakegate_finite_product($1 * $2, $1, CAST($2 AS DOUBLE))
 *(numeric, numeric) &numericOperator = *
 *(interval, float8) interval = lakegate_scale_interval($1, $2)
 *(float8, interval) interval = lakegate_scale_interval($2, $1)
@@ -69,6 +76,8 @@ ${comparisons()}
 /(int8, int8) int8 = ($1 // lakegate_divisor($2))
 /(float4, float4) float4 = lakegate_finite_product($1 / lakegate_divisor($2), $1, $2)
 /(float8, float8) float8 = lakegate_finite_product($1 / lakegate_divisor($2), $1, $2)
+/(float4, float8) float8 = lakegate_finite_product(CAST($1 AS DOUBLE) / lakegate_divisor($2), CAST($1 AS DOUBLE), $2)
+/(float8, float4) float8 = lakegate_finite_product($1 / lakegate_divisor($2), $1, CAST($2 AS DOUBLE))
 /(numeric, numeric) &divide = /
 /(interval, float8) interval = lakegate_scale_interval($1, 1 / lakegate_divisor($2))
 %(int2, int2) int2 = ($1 % lakegate_divisor($2))
@@ -100,6 +109,8 @@ prefix @(int2|int4|int8|float4|float8|numeric) $1 = abs($1)
 prefix |/(float8) float8 = sqrt(lakegate_not_negative($1))
 prefix ||/(float8) float8 = cbrt($1)
 ||(text, text) text = ($1 || $2)
+||(text, anynonarray) text &concatText = ||
+||(anynonarray, text) text &concatText = ||
 ||(bytea, bytea) bytea = ($1 || $2)
 ||(anycompatiblearray, anycompatiblearray) $1 = lakegate_array_cat($1, $2)
 ||(anycompatiblearray, anycompatible) $1 = list_append(coalesce($1, []), $2)

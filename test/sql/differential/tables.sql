@@ -1,0 +1,12 @@
+SELECT * FROM numbers ORDER BY i2, i4, f8;
+SELECT * FROM texts ORDER BY id;
+SELECT * FROM times ORDER BY id;
+SELECT * FROM people ORDER BY id;
+SELECT * FROM sales ORDER BY id;
+SELECT * FROM docs ORDER BY id;
+SELECT * FROM bins ORDER BY id;
+SELECT sum(i2), sum(i4), sum(i8), sum(n), avg(i4), avg(n), count(*) FROM numbers WHERE f8 < 1000;
+SELECT p.*, s.amount FROM people p JOIN sales s ON s.person = p.id WHERE s.id < 10 ORDER BY s.id;
+SELECT silver.people.name FROM silver.people WHERE silver.people.id = 3;
+SELECT people.id, people.name FROM silver.people ORDER BY people.id LIMIT 3;
+TABLE bins;
