@@ -32,7 +32,8 @@ const database = await PGlite.create()
 await database.exec('CREATE ROLE lakegate SUPERUSER LOGIN')
 
 // Values are wanted as text, whatever their type, and parameters are text already.
-const asText = new Proxy({}, { get: () => (value: unknown) => value, has: () => true })
+const { rows: types } = await database.query<{ readonly oid: number }>('SELECT oid FROM pg_type')
+const asText = Object.fromEntries(types.map(({ oid }) => [oid, (value: string) => value]))
 
 let last: Promise<void> = Promise.resolve()
 

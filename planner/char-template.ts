@@ -34,6 +34,11 @@ const NUMBERS: readonly (readonly [string, string, number])[] = [
   ['IW', 'week(x)', 2],
   ['IDDD', '((week(x) - 1) * 7 + isodow(x))', 3],
   ['ID', 'isodow(x)', 0],
+  [
+    'Y,YYY',
+    "(CAST(year(x) // 1000 AS VARCHAR) || ',' || lpad(CAST(year(x) % 1000 AS VARCHAR), 3, '0'))",
+    0,
+  ],
   ['YYYY', 'abs(year(x))', 4],
   ['YYY', '(year(x) % 1000)', 3],
   ['YY', '(year(x) % 100)', 2],

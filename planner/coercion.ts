@@ -194,7 +194,9 @@ const TEXTUAL: ReadonlySet<number> = new Set([
 
 function convert(source: TypedExpression, target: SqlType): TypedExpression {
   const from = source.type
-  const result = numericResult(from, target)
+  // The modifier is applied afterwards, except a numeric's, which the conversion needs.
+  const result =
+    target.oid === Oid.numeric ? numericResult(from, target) : { ...target, typmod: -1 }
   return cast(source, conversion(source.sql, from, result), result)
 }
 
@@ -236,7 +238,7 @@ function conversion(sql: string, from: SqlType, to: SqlType): string {
   if (from.oid === Oid.jsonb && to.oid !== Oid.json) {
     return `CAST(lakegate_json_scalar(${sql}, '${to.oid === Oid.bool ? 'boolean' : 'numeric'}', '${typeName(to)}') AS ${engine})`
   }
-  if (from.oid === Oid.time && to.oid === Oid.interval) return `(${sql} - TIME '00:00:00')`
+  if (from.oid === Oid.time && to.oid === Oid.interval) return `to_microseconds(epoch_us(${sql}))`
   if (from.oid === Oid.interval && to.oid === Oid.time) return `lakegate_interval_time(${sql})`
   if (from.oid === Oid.timestamptz && to.oid === Oid.time)
     return `CAST(CAST(${sql} AS TIMESTAMP) AS TIME)`

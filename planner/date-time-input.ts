@@ -10,6 +10,8 @@ interface Fields {
   month?: number
   day?: number
   time?: string
+  /** A seventh digit rounds up. */
+  roundsUp?: boolean
   zone?: string
   bc?: boolean
 }
@@ -51,7 +53,10 @@ export function parseDateTime(text: string, target: SqlType): string {
   const date = `${String(fields.year).padStart(4, '0')}-${two(fields.month)}-${two(fields.day)}`
   if (target.oid === Oid.date) return `DATE ${quoteLiteral(date + era)}`
   const clock = time
-  if (target.oid === Oid.timestamp) return `TIMESTAMP ${quoteLiteral(`${date}${era} ${clock}`)}`
+  if (target.oid === Oid.timestamp) {
+    const literal = `TIMESTAMP ${quoteLiteral(`${date}${era} ${clock}`)}`
+    return fields.roundsUp === true ? `(${literal} + to_microseconds(1))` : literal
+  }
   if (fields.zone === undefined) {
     return `CAST(TIMESTAMP ${quoteLiteral(`${date}${era} ${clock}`)} AS TIMESTAMPTZ)`
   }
@@ -111,6 +116,7 @@ function readPart(part: string, fields: Fields): boolean {
   let match = /^(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?(z|am|pm)?$/.exec(part)
   if (match !== null) {
     const [seconds = '0', fraction = ''] = (match[3] ?? '0').split('.')
+    fields.roundsUp = Number(fraction[6] ?? 0) >= 5
     fields.time = `${two(Number(match[1]))}:${two(Number(match[2]))}:${two(Number(seconds))}${fraction === '' ? '' : `.${fraction.slice(0, 6)}`}`
     if (match[4] === 'z') fields.zone = '+00'
     else if (match[4] !== undefined) return meridiem(match[4], fields)

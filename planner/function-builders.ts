@@ -390,6 +390,14 @@ const BUILDERS: Readonly<Record<string, Builder>> = {
     const value = arg(call, 1)
     if (unit !== undefined && !TRUNC_UNITS.has(unit.toLowerCase())) throw badUnit(unit, value.type)
     const type = { ...value.type, typmod: -1 }
+    if (
+      /^(?:century|centuries|millenni(?:um|a))$/i.test(unit ?? '') &&
+      value.type.oid !== Oid.interval
+    ) {
+      // PostgreSQL's centuries begin with their year 1, DuckDB's with year 0.
+      const year = `INTERVAL '1 year'`
+      return { sql: `(date_trunc(${sql(call, 0)}, ${value.sql} - ${year}) + ${year})`, type }
+    }
     return {
       sql: `CAST(date_trunc(${sql(call, 0)}, ${value.sql}) AS ${printEngineType(type.engine)})`,
       type,
@@ -533,6 +541,22 @@ const BUILDERS: Readonly<Record<string, Builder>> = {
     return {
       sql: `CAST(CAST(unnest(generate_series(${list.join(', ')})) AS DECIMAL(19,0)) * CAST(${scale === 0 ? '1' : `0.${'0'.repeat(scale - 1)}1`} AS DECIMAL(19,${scale})) AS DECIMAL(38,${scale}))`,
       type,
+    }
+  },
+  sumInterval: (call) => {
+    const part = (name: string): string =>
+      `sum(${call.inside(`lakegate_interval_${name}(${sql(call, 0)})`)})${call.after}`
+    return {
+      sql: `lakegate_interval(${part('months')}, ${part('days')}, ${part('micros')})`,
+      type: sqlType(Oid.interval),
+    }
+  },
+  averageInterval: (call) => {
+    const part = (name: string): string =>
+      `avg(${call.inside(`lakegate_interval_${name}(${sql(call, 0)})`)})${call.after}`
+    return {
+      sql: `lakegate_spread(${part('months')}, ${part('days')}, ${part('micros')})`,
+      type: sqlType(Oid.interval),
     }
   },
   sumNumeric: (call) => {
@@ -763,6 +787,9 @@ function extracted(call: Call): Built {
   const found = FIELDS[field]
   const isTime = value.type.oid === Oid.time || value.type.oid === Oid.timetz
   const zoneless = value.type.oid !== Oid.timestamptz && value.type.oid !== Oid.timetz
+  if (field === 'julian') {
+    throw new SqlError(SqlState.featureNotSupported, 'extracting julian is not supported')
+  }
   if (found === undefined) throw badUnit(given, value.type)
   if (
     (isTime && DATE_FIELDS.test(field) && field !== 'epoch') ||

@@ -659,7 +659,7 @@ export class GatewaySession implements Session {
       return await lake()
     } catch (thrown) {
       if (route !== 'none' || !(thrown instanceof SqlError)) throw thrown
-      if (!/^(42883|42704)$/.test(thrown.sqlState)) throw thrown
+      if (!/^(42883|42704|0A000)$/.test(thrown.sqlState)) throw thrown
       try {
         return await catalog()
       } catch {

@@ -10,6 +10,7 @@ import {
   arrayOf,
   DECIMAL_DIGITS_MAX,
   elementOf,
+  intervalUnit,
   isArrayOid,
   numericType,
   scaleOf,
@@ -63,9 +64,14 @@ export function literalOf(
       // The modifier is applied by whoever asked for it, with rounding.
       return of(parseDateTime(text, target), { ...target, typmod: -1 })
     case Oid.interval: {
-      const value = parseInterval(text)
+      const pair = /^\s*(\d+)\s+(\d+)\s*$/.exec(text)
+      const unit = intervalUnit(target.typmod)
+      const value = parseInterval(
+        pair !== null && unit === 'hour' ? `${pair[1]} days ${pair[2]} hours` : text,
+        unit,
+      )
       if (value === null) throw invalidSyntax(text, target, SqlState.invalidDatetimeFormat)
-      return of(intervalSql(value))
+      return of(intervalSql(value), { ...target, typmod: -1 })
     }
     case Oid.bytea:
       return of(`from_hex('${bytesOf(text).toString('hex')}')`)

@@ -74,7 +74,7 @@ const TEXTS = [
   `lakegate_boolean_letter(b) AS CASE WHEN b THEN 't' WHEN NOT b THEN 'f' END`,
   `lakegate_regexp_first(s, p, g) AS CASE WHEN regexp_matches(s, p, 's') THEN regexp_extract(s, p, g, 's') END`,
   `lakegate_base64_lines(s) AS rtrim(regexp_replace(s, '(.{76})', '\\1' || chr(10), 'g'), chr(10))`,
-  `lakegate_escape(b) AS coalesce(list_aggregate(list_transform(range(0, octet_length(b)), lambda i: lakegate_escape_byte(CAST('0x' || substring(hex(b), CAST(2 * i + 1 AS BIGINT), 2) AS INTEGER))), 'string_agg', ''), '')`,
+  `lakegate_escape(b) AS CASE WHEN b IS NULL THEN NULL ELSE coalesce(list_aggregate(list_transform(range(0, octet_length(b)), lambda i: lakegate_escape_byte(CAST('0x' || substring(hex(b), CAST(2 * i + 1 AS BIGINT), 2) AS INTEGER))), 'string_agg', ''), '') END`,
   `lakegate_escape_byte(n) AS CASE WHEN n = 92 THEN '\\\\' WHEN n = 0 OR n > 127 THEN '\\' || CAST(n // 64 AS VARCHAR) || CAST((n // 8) % 8 AS VARCHAR) || CAST(n % 8 AS VARCHAR) ELSE chr(n) END`,
   `lakegate_from_hex(s) AS CASE WHEN NOT regexp_full_match(regexp_replace(s, '\\s', '', 'g'), '([0-9a-fA-F]{2})*') THEN ${raise('22023', 'invalid hexadecimal data')} ELSE from_hex(regexp_replace(s, '\\s', '', 'g')) END`,
   `lakegate_read_bytea(s) AS CASE WHEN s[1:2] = '\\x' THEN lakegate_from_hex(s[3:]) WHEN contains(s, '\\') THEN lakegate_unescape(s) ELSE encode(s) END`,

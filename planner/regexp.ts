@@ -20,12 +20,14 @@ export function engineRegexp(pattern: string): string {
     if (inBrackets) {
       const named = /^\[(?::\w+:|=.=|\..\.)\]/.exec(rest)
       if (named !== null) {
-        result += named[0].startsWith('[:') ? named[0] : named[0].slice(2, -2)
+        result += named[0].startsWith('[:')
+          ? (CLASSES[named[0].slice(2, -2)] ?? named[0])
+          : named[0].slice(2, -2)
         rest = rest.slice(named[0].length)
         continue
       }
       if (rest.startsWith('\\')) {
-        result += rest.slice(0, 2)
+        result += rest[1] === 'w' ? WORD : rest.slice(0, 2)
         rest = rest.slice(2)
         continue
       }
@@ -69,7 +71,20 @@ export function engineRegexp(pattern: string): string {
   return result
 }
 
+/** Letters of every script, where RE2's own classes know ASCII's only. */
+const WORD = '\\pL\\pN_'
+
+const CLASSES: Readonly<Record<string, string>> = {
+  alpha: '\\pL',
+  alnum: '\\pL\\pN',
+  upper: '\\p{Lu}',
+  lower: '\\p{Ll}',
+  word: WORD,
+}
+
 const ESCAPES: Readonly<Record<string, string>> = {
+  w: `[${WORD}]`,
+  W: `[^${WORD}]`,
   m: '\\b',
   M: '\\b',
   y: '\\b',
@@ -102,10 +117,12 @@ export function regexpFlags(flags: string): { readonly options: string; readonly
     else if (flag === 'n' || flag === 'm') newlines = true
     else if (flag === 's') newlines = false
     else {
-      throw new SqlError(
-        SqlState.invalidParameterValue,
-        `invalid regular expression option: "${flag}"`,
-      )
+      throw /[bepqtwx]/.test(flag)
+        ? unsupported(`option "${flag}"`)
+        : new SqlError(
+            SqlState.invalidParameterValue,
+            `invalid regular expression option: "${flag}"`,
+          )
     }
   }
   return { options: `${insensitive ? 'i' : 'c'}${newlines ? 'm' : 's'}`, global }

@@ -180,7 +180,10 @@ export function typeOfName(node: Node): SqlType {
 
 function withModifiers(oid: number, modifiers: readonly unknown[]): SqlType {
   const [first, second] = modifiers
-  if (first === undefined || oid === Oid.interval) return sqlType(oid)
+  if (oid === Oid.interval && typeof first === 'number') {
+    return sqlType(oid, (first << 16) | (typeof second === 'number' ? second : 0xffff))
+  }
+  if (first === undefined) return sqlType(oid)
   const invalid = (message: string): SqlError =>
     new SqlError(SqlState.invalidParameterValue, message)
   if (typeof first !== 'number') throw invalid('type modifiers must be simple constants')
@@ -220,6 +223,21 @@ function withModifiers(oid: number, modifiers: readonly unknown[]): SqlType {
         `type modifier is not allowed for type "${pgTypeByOid(oid)?.name ?? ''}"`,
       )
   }
+}
+
+const INTERVAL_FIELDS: readonly (readonly [number, string])[] = [
+  [1 << 12, 'second'],
+  [1 << 11, 'minute'],
+  [1 << 10, 'hour'],
+  [1 << 3, 'day'],
+  [1 << 1, 'month'],
+  [1 << 2, 'year'],
+]
+
+/** The unit of a bare number in an interval of modifier `typmod`: the smallest field it names. */
+export function intervalUnit(typmod: number): string {
+  const mask = typmod < 0 ? 0x7fff : (typmod >> 16) & 0x7fff
+  return INTERVAL_FIELDS.find(([bit]) => (mask & bit) !== 0)?.[1] ?? 'second'
 }
 
 /** PostgreSQL's type categories, as far as overload resolution needs them. */

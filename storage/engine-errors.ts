@@ -202,6 +202,22 @@ const MESSAGE_RULES: readonly MessageRule[] = [
     words: (m) => `table name "${m[1]}" specified more than once`,
   },
   {
+    pattern: /unknown TimeZone '(.*?)'/i,
+    sqlState: SqlState.invalidParameterValue,
+    words: (m) => `time zone "${m[1]}" not recognized`,
+  },
+  {
+    pattern: /^Date out of range: (-?\d+)-(\d+)-(\d+)/i,
+    sqlState: SqlState.datetimeFieldOverflow,
+    words: (m) =>
+      `date field value out of range: ${m[1]}-${(m[2] ?? '').padStart(2, '0')}-${(m[3] ?? '').padStart(2, '0')}`,
+  },
+  {
+    pattern: /^Date out of range/i,
+    sqlState: SqlState.datetimeFieldOverflow,
+    words: () => 'date out of range',
+  },
+  {
     pattern: /More than one row returned by a subquery/i,
     sqlState: SqlState.cardinalityViolation,
     words: () => 'more than one row returned by a subquery used as an expression',
