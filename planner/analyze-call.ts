@@ -242,7 +242,7 @@ function checkPlace(
     }
     if (!place.windows) {
       throw analysis.error(
-        SqlState.windowingError,
+        place.clause === 'an aggregate function' ? SqlState.groupingError : SqlState.windowingError,
         place.clause === 'an aggregate function'
           ? 'aggregate function calls cannot contain window function calls'
           : `window functions are not allowed in ${place.clause}`,
@@ -253,7 +253,7 @@ function checkPlace(
   }
   if (kind === 'win') {
     throw analysis.error(
-      SqlState.windowingError,
+      SqlState.wrongObjectType,
       `window function ${name} requires an OVER clause`,
       location,
     )

@@ -417,6 +417,14 @@ function limitText(analysis: Analysis, select: Node, scope: Scope): string {
   const count = (node: unknown, word: string, sqlState: SqlState): string => {
     if (node === undefined) return ''
     if (nodeOf(node, 'A_Const')?.isnull === true) return ''
+    const reference = nodeOf(node, 'ColumnRef')
+    if (reference !== undefined) {
+      throw analysis.error(
+        SqlState.invalidColumnReference,
+        `argument of ${word} must not contain variables`,
+        locationOf(reference),
+      )
+    }
     const value = analyzeExpression(
       analysis,
       node as Node,
@@ -426,7 +434,7 @@ function limitText(analysis: Analysis, select: Node, scope: Scope): string {
     const typed = analysis.located(value.location, () =>
       coerce(value, sqlType(Oid.int8), 'assignment', analysis),
     )
-    if (typed.shape.kind === 'constant' && Number(typed.shape.text) < 0) {
+    if (value.shape.kind === 'constant' && Number(value.shape.text) < 0) {
       throw analysis.error(sqlState, `${word} must not be negative`, value.location)
     }
     return ` ${word} ${typed.sql}`

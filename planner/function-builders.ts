@@ -543,6 +543,17 @@ const BUILDERS: Readonly<Record<string, Builder>> = {
       type,
     }
   },
+  stringAggregate: (call) => {
+    const [value, separator] = call.args
+    if (value === undefined || separator?.shape.kind !== 'constant') {
+      throw new SqlError(
+        SqlState.featureNotSupported,
+        'string_agg is supported with a constant separator only',
+      )
+    }
+    const by = separator.shape.text === null ? `''` : separator.sql
+    return text(call, `string_agg(${call.inside(`${value.sql}, ${by}`)})${call.after}`)
+  },
   sumInterval: (call) => {
     const part = (name: string): string =>
       `sum(${call.inside(`lakegate_interval_${name}(${sql(call, 0)})`)})${call.after}`
@@ -586,7 +597,7 @@ const BUILDERS: Readonly<Record<string, Builder>> = {
   jsonAggregate: (call) => {
     const [value] = call.args
     if (value === undefined) return refuse(call)
-    return jsonResult(call, `to_json(list(${call.inside(jsonOf(value))})${call.after})`)
+    return jsonResult(call, `lakegate_json_list(list(${call.inside(jsonOf(value))})${call.after})`)
   },
   jsonObjectAggregate: (call) => {
     const [key, value] = call.given

@@ -146,6 +146,7 @@ const LISTS = [
 ]
 
 const JSONS = [
+  `lakegate_json_list(a) AS CASE WHEN a IS NULL THEN NULL ELSE '[' || array_to_string(list_transform(a, lambda e: coalesce(CAST(e AS VARCHAR), 'null')), ', ') || ']' END`,
   `lakegate_json_typeof(j) AS CASE json_type(j) WHEN 'VARCHAR' THEN 'string' WHEN 'ARRAY' THEN 'array' WHEN 'OBJECT' THEN 'object' WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' ELSE CASE WHEN j IS NULL THEN NULL ELSE 'number' END END`,
   `lakegate_json_array_length(j) AS CASE WHEN j IS NULL THEN NULL WHEN json_type(j) = 'ARRAY' THEN CAST(json_array_length(j) AS INTEGER) WHEN json_type(j) = 'OBJECT' THEN ${raise('22023', 'cannot get array length of a non-array')} ELSE ${raise('22023', 'cannot get array length of a scalar')} END`,
   `lakegate_json_elements(j) AS CASE WHEN j IS NULL THEN NULL WHEN json_type(j) = 'ARRAY' THEN json_extract(j, '$[*]') WHEN json_type(j) = 'OBJECT' THEN ${raise('22023', 'cannot extract elements from an object')} ELSE ${raise('22023', 'cannot extract elements from a scalar')} END`,

@@ -160,6 +160,18 @@ const ALIASES: Readonly<Record<string, string>> = {
   citext: 'text',
 }
 
+/** Types that DuckDB has nothing like: a statement without tables is PostgreSQL's own to answer. */
+const UNSUPPORTED: ReadonlySet<number> = new Set([
+  Oid.money,
+  Oid.inet,
+  Oid.cidr,
+  Oid.macaddr,
+  Oid.xml,
+  Oid.tid,
+  Oid.xid,
+  Oid.cid,
+])
+
 /**
  * The type a `TypeName` node of the parser names, Delta's own spellings included.
  *
@@ -171,6 +183,12 @@ export function typeOfName(node: Node): SqlType {
   const type = pgTypeByName(word) ?? pgTypeByName(ALIASES[word.toLowerCase()] ?? '')
   if (type === undefined || (names.length > 1 && names[0] !== 'pg_catalog')) {
     throw new SqlError(SqlState.undefinedObject, `type "${names.join('.')}" does not exist`)
+  }
+  if (UNSUPPORTED.has(type.oid) || UNSUPPORTED.has(type.elementOid)) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      `type ${type.displayName} is not supported over tables of the lake`,
+    )
   }
   const modifiers = listOf(node.typmods).map((one) => constantOf(one))
   let result = withModifiers(type.oid, modifiers)
@@ -216,7 +234,7 @@ function withModifiers(oid: number, modifiers: readonly unknown[]): SqlType {
       return sqlType(oid, Math.min(first, 6))
     case Oid.bit:
     case Oid.varbit:
-      return sqlType(oid, first)
+      throw new SqlError(SqlState.featureNotSupported, 'bit(n) is not supported')
     default:
       throw new SqlError(
         SqlState.syntaxError,

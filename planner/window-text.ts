@@ -123,7 +123,7 @@ function frameText(
     const known = constantOf(node)
     if (typeof known === 'number' && known < 0) {
       throw analysis.error(
-        SqlState.invalidParameterValue,
+        SqlState.invalidPrecedingOrFollowingSize,
         'frame starting offset must not be negative',
         value.location,
       )

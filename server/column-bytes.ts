@@ -108,9 +108,7 @@ function fromVector(
   const nulls = nullsOf(vector, from, to)
   switch (type.name) {
     case 'VARCHAR':
-      return format.binary && format.column.pgType.oid === Oid.jsonb
-        ? null
-        : strings(vector, from, to, nulls)
+      return column.pgType.oid === Oid.jsonb ? null : strings(vector, from, to, nulls)
     case 'BLOB':
       return format.binary ? strings(vector, from, to, nulls) : null
     case 'BOOLEAN': {

@@ -12,6 +12,7 @@ import {
   timeText,
   Zone,
 } from './date-time-text.js'
+import { jsonbText } from './jsonb-text.js'
 
 /** What printing needs: the style, and the zone object made from it once. */
 export interface TextContext {
@@ -81,10 +82,16 @@ export function valueText(
       return timestampText(value as bigint, context.style, context.zone)
     case 'INTERVAL':
       return intervalText(value as IntervalValue, context.style.intervalStyle)
+    case 'VARCHAR':
+      return pgType.oid === Oid.jsonb || pgType.oid === JSONB_ARRAY_OID
+        ? jsonbText(value as string)
+        : (value as string)
     default:
       return String(value)
   }
 }
+
+const JSONB_ARRAY_OID = 3807
 
 /** A decimal number's text from its digits without the point. */
 export function decimalText(unscaled: bigint, scale: number): string {

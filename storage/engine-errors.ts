@@ -202,6 +202,33 @@ const MESSAGE_RULES: readonly MessageRule[] = [
     words: (m) => `table name "${m[1]}" specified more than once`,
   },
   {
+    pattern: /Could not cast value .* to DECIMAL/i,
+    sqlState: SqlState.numericValueOutOfRange,
+    words: () => 'numeric field overflow',
+  },
+  {
+    pattern:
+      /(?:Failed to cast decimal value|out of range for the destination type|Overflow in \w+ of|Overflow on) .*?\bINT(16|32|64)\b|Overflow in \w+ of INT(16|32|64)/i,
+    sqlState: SqlState.numericValueOutOfRange,
+    words: (m) =>
+      `${{ '16': 'smallint', '32': 'integer', '64': 'bigint' }[m[1] ?? m[2] ?? ''] ?? 'value'} out of range`,
+  },
+  {
+    pattern: /LIMIT\/OFFSET cannot be negative|LIMIT (?:value )?cannot be negative/i,
+    sqlState: SqlState.invalidRowCountInLimitClause,
+    words: () => 'LIMIT must not be negative',
+  },
+  {
+    pattern: /PERCENTILEs can only take parameters in the range/i,
+    sqlState: SqlState.numericValueOutOfRange,
+    words: () => 'percentile value is not between 0 and 1',
+  },
+  {
+    pattern: /argument for ntile must be greater than zero/i,
+    sqlState: SqlState.invalidArgumentForNtile,
+    words: () => 'argument of ntile must be greater than zero',
+  },
+  {
     pattern: /unknown TimeZone '(.*?)'/i,
     sqlState: SqlState.invalidParameterValue,
     words: (m) => `time zone "${m[1]}" not recognized`,
