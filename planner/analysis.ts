@@ -53,6 +53,7 @@ export interface AnalysisHost {
   readonly relation: (range: Node) => Relation | undefined
   /** Type that parameter n was given by the client, or by its value; undefined leaves it open. */
   readonly parameterType: (n: number) => SqlType | undefined
+  readonly schemaExists: (name: string) => boolean
   readonly sessionFunction: (name: string, args: readonly Node[]) => string | undefined
   /** The type DuckDB gives `sql`, a call of one of its own functions; null when it knows no such call. */
   readonly engineCallType: (sql: string) => EngineType | null

@@ -165,8 +165,27 @@ export function analyzeCall(
       : inner
   const nodes = orderedArguments(analysis, name, listOf(fields.args), location)
   const args = nodes.map((node) => analyzeExpression(analysis, node, scope, argPlace))
-  if (schema !== undefined && schema !== 'pg_catalog')
+  if (schema !== undefined && schema !== 'pg_catalog') {
+    if (!analysis.host.schemaExists(schema)) {
+      throw analysis.error(
+        SqlState.invalidSchemaName,
+        `schema "${schema}" does not exist`,
+        location,
+      )
+    }
     throw missing(analysis, names.join('.'), args, location)
+  }
+  if (kind === 'plain' && candidates.length > 0) {
+    const word =
+      fields.agg_distinct === true ? 'DISTINCT' : fields.agg_filter !== undefined ? 'FILTER' : ''
+    if (word !== '') {
+      throw analysis.error(
+        SqlState.wrongObjectType,
+        `${word} specified, but ${name} is not an aggregate function`,
+        location,
+      )
+    }
+  }
   if (fields.agg_star !== true && name === 'count' && args.length === 0) {
     throw analysis.error(
       SqlState.wrongObjectType,

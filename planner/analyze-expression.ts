@@ -291,6 +291,9 @@ function distance(a: string, b: string): number {
 
 function wholeRow(range: Range, home: Scope, scope: Scope, location: number): TypedExpression {
   const columns = range.columns.map((column) => columnExpression(column, home, scope, location))
+  const [only] = columns
+  // A function that gives single values is named by its alias as a value, not as a row of one.
+  if (range.scalar === true && only !== undefined) return only
   const fields = range.columns.map(
     (column, i) => `${quoteIdentifier(column.name)} := ${columns[i]?.sql}`,
   )
@@ -382,7 +385,16 @@ function operation(work: Work): TypedExpression {
     case 'AEXPR_DISTINCT':
     case 'AEXPR_NOT_DISTINCT': {
       const words = fields.kind === 'AEXPR_DISTINCT' ? 'IS DISTINCT FROM' : 'IS NOT DISTINCT FROM'
-      const equal = binary(work, '=', inner(work, fields.lexpr), inner(work, fields.rexpr))
+      const sides = [inner(work, fields.lexpr), inner(work, fields.rexpr)] as const
+      const rows = sides.every((side) => side.type.oid === Oid.record && side.parts.length > 0)
+      const equal = binary(work, '=', sides[0], sides[1])
+      if (rows) {
+        const pairs = equal.parts.map(
+          (pair) => `${pair.parts[0]?.sql} ${words} ${pair.parts[1]?.sql}`,
+        )
+        const joined = fields.kind === 'AEXPR_DISTINCT' ? ' OR ' : ' AND '
+        return expression(`(${pairs.join(joined)})`, sqlType(Oid.bool), equal.parts, location)
+      }
       const [left, right] = equal.parts
       if (left === undefined || right === undefined) return equal
       return expression(
@@ -396,7 +408,19 @@ function operation(work: Work): TypedExpression {
       const left = inner(work, fields.lexpr)
       const equal = callOperator(analysis, '=', [left, inner(work, fields.rexpr)], location)
       const [first, second] = equal.parts
-      const kept = left.type.oid === Oid.unknown ? (first ?? left) : left
+      const numbers = equal.parts.every((part) => categoryOf(part.type.oid) === 'N')
+      const kept =
+        left.type.oid === Oid.unknown
+          ? (first ?? left)
+          : numbers
+            ? coerceExactly(analysis, left, {
+                ...commonType(
+                  equal.parts.map((part) => part.type),
+                  'NULLIF',
+                ),
+                typmod: left.type.oid === second?.type.oid ? left.type.typmod : -1,
+              })
+            : left
       return expression(`nullif(${kept.sql}, ${second?.sql})`, kept.type, equal.parts, location)
     }
     case 'AEXPR_IN':
@@ -606,7 +630,7 @@ function overArray(work: Work, operator: string, any: boolean): TypedExpression 
   // List membership is what filters can use; the general form serves every other operator.
   if (any && operator === '=' && right?.sql === 'e' && left !== undefined) {
     const list = array.sql
-    const sql = `CASE WHEN ${left.sql} IS NULL OR ${list} IS NULL THEN NULL WHEN list_contains(${list}, ${left.sql}) THEN true WHEN list_count(${list}) < len(${list}) THEN NULL ELSE false END`
+    const sql = `CASE WHEN ${left.sql} IS NULL OR ${list} IS NULL THEN NULL WHEN list_contains(${list}, ${left.sql}) THEN true WHEN list_position(${list}, NULL) IS NOT NULL THEN NULL ELSE false END`
     return expression(sql, bool, [left, array], location, { kind: 'call', name: 'any' })
   }
   const sql = `${any ? 'lakegate_any' : 'lakegate_all'}(list_transform(${array.sql}, lambda e: ${test.sql}))`
@@ -723,7 +747,7 @@ export function coerceExactly(
 
 function choice(work: Work): TypedExpression {
   const { analysis, fields, location } = work
-  const subject = fields.arg === undefined ? undefined : inner(work, fields.arg)
+  const subject = fields.arg === undefined ? undefined : settled(analysis, inner(work, fields.arg))
   const whens = listOf(fields.args).map((arm) => nodeOf(arm, 'CaseWhen') ?? {})
   const tests = whens.map((when) => {
     const test = inner(work, when.expr)

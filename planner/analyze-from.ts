@@ -289,8 +289,16 @@ function functionItem(analysis: Analysis, fields: Node, left: Scope): FromItem {
     undefined,
     location,
   )
-  const item = itemOf(`LATERAL (${sql}) AS ${engineAlias}`, range, [])
+  const scalar = single && fields.ordinality !== true
+  const item = itemOf(`LATERAL (${sql}) AS ${engineAlias}`, scalar ? scalarRange(range) : range, [])
   return left.usedByInner.length === 0 ? { ...item, sql: item.sql.replace(/^LATERAL /, '') } : item
+}
+
+function scalarRange(range: Range): Range {
+  const columns: RangeColumn[] = []
+  const scalar: Range = { ...range, columns, scalar: true }
+  for (const column of range.columns) columns.push({ ...column, range: scalar })
+  return scalar
 }
 
 /** Functions whose column has a name of its own that an alias of the range does not replace. */
@@ -382,9 +390,9 @@ function jsonEach(
     'assignment',
     analysis,
   )
-  const arrow = name.endsWith('_text') ? '->>' : '->'
+  const extract = name.endsWith('_text') ? 'json_extract_string' : 'json_extract'
   return {
-    sql: `SELECT k AS c1, (j ${arrow} lakegate_json_key_path(k)) AS c2 FROM (SELECT unnest(lakegate_json_keys(j)) AS k, j FROM (SELECT ${json.sql} AS j))`,
+    sql: `SELECT k AS c1, ${extract}(j, lakegate_json_key_path(k)) AS c2 FROM (SELECT unnest(lakegate_json_keys(j)) AS k, j FROM (SELECT ${json.sql} AS j))`,
     columns: [
       { name: 'key', type: sqlType(Oid.text) },
       { name: 'value', type: name.endsWith('_text') ? sqlType(Oid.text) : type },

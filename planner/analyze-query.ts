@@ -355,6 +355,14 @@ function ordered(
     const sort = nodeOf(item, 'SortBy') ?? {}
     const index = outputIndex(analysis, sort.node as Node, query.columns, 'ORDER BY')
     if (index === null) {
+      const name = stringOf(listOf(nodeOf(sort.node, 'ColumnRef')?.fields)[0])
+      if (name !== undefined) {
+        throw analysis.error(
+          SqlState.undefinedColumn,
+          `column "${name}" does not exist`,
+          locationOf(sort),
+        )
+      }
       throw analysis.error(
         SqlState.featureNotSupported,
         'invalid UNION/INTERSECT/EXCEPT ORDER BY clause',

@@ -19,7 +19,7 @@ import {
   typeName,
 } from './sql-type.js'
 import type { Node } from './syntax-tree.js'
-import type { TypedExpression } from './typed-expression.js'
+import { expression, type TypedExpression } from './typed-expression.js'
 
 /** One call, its arguments coerced to the parameters' types. */
 export interface Call {
@@ -139,23 +139,26 @@ function flags(call: Call, i: number): { readonly options: string; readonly glob
   return regexpFlags(given)
 }
 
-function jsonOf(expression: TypedExpression): string {
-  const { type } = expression
+function jsonOf(value: TypedExpression): string {
+  const { type } = value
   if (type.oid === Oid.json || type.oid === Oid.jsonb || type.engine.kind === 'struct') {
-    return `to_json(${expression.sql})`
+    return `to_json(${value.sql})`
   }
   switch (type.oid) {
     case Oid.unknown:
-      return `to_json(CAST(${expression.sql} AS VARCHAR))`
+      return `to_json(CAST(${value.sql} AS VARCHAR))`
     case Oid.timestamp:
     case Oid.timestamptz:
-      return `to_json(replace(${textOf(expression.sql, type)}, ' ', 'T'))`
+      return `to_json(replace(${textOf(value.sql, type)}, ' ', 'T'))`
+    case Oid.numeric:
+      // By its digits: as a JSON number DuckDB would make it a double.
+      return `CAST(${textOf(value.sql, type)} AS JSON)`
     case Oid.bytea:
     case Oid.interval:
     case Oid.date:
-      return `to_json(${textOf(expression.sql, type)})`
+      return `to_json(${textOf(value.sql, type)})`
     default:
-      return `to_json(${expression.sql})`
+      return `to_json(${value.sql})`
   }
 }
 
@@ -429,11 +432,11 @@ const BUILDERS: Readonly<Record<string, Builder>> = {
   },
   jsonArray: (call) => jsonResult(call, `json_array(${call.given.map(jsonOf).join(', ')})`),
   jsonPath: (call) => {
-    const last = call.word === 'text' ? '->>' : '->'
+    const last = call.word === 'text' ? 'json_extract_string' : 'json_extract'
     const keys = call.args.slice(1)
     const value = keys.reduce(
       (of, key, i) =>
-        `(${of} ${i === keys.length - 1 ? last : '->'} lakegate_json_step(${of}, ${key.sql}))`,
+        `${i === keys.length - 1 ? last : 'json_extract'}(${of}, lakegate_json_step(${of}, ${key.sql}))`,
       sql(call, 0),
     )
     return { sql: value, type: call.result ?? sqlType(Oid.text) }
@@ -442,7 +445,11 @@ const BUILDERS: Readonly<Record<string, Builder>> = {
     const key = constant(call, 1)
     const step =
       key === undefined ? `lakegate_json_key_path(${sql(call, 1)})` : quoteLiteral(keyPath(key))
-    return { sql: `(${sql(call, 0)} ${call.word} ${step})`, type: call.result ?? sqlType(Oid.text) }
+    return {
+      // Functions, not arrows: DuckDB takes an arrow behind a bare name for a lambda.
+      sql: `${call.word === '->>' ? 'json_extract_string' : 'json_extract'}(${sql(call, 0)}, ${step})`,
+      type: call.result ?? sqlType(Oid.text),
+    }
   },
   jsonPathOperator: (call) => {
     const found = `lakegate_json_path(${sql(call, 0)}, ${sql(call, 1)})`
@@ -597,7 +604,9 @@ const BUILDERS: Readonly<Record<string, Builder>> = {
   jsonAggregate: (call) => {
     const [value] = call.args
     if (value === undefined) return refuse(call)
-    return jsonResult(call, `lakegate_json_list(list(${call.inside(jsonOf(value))})${call.after})`)
+    const item = jsonOf(expression('e', value.type, []))
+    const list = `list(${call.inside(value.sql)})${call.after}`
+    return jsonResult(call, `lakegate_json_list(list_transform(${list}, lambda e: ${item}))`)
   },
   jsonObjectAggregate: (call) => {
     const [key, value] = call.given

@@ -140,8 +140,8 @@ const LISTS = [
   `lakegate_step(n) AS CASE WHEN n = 0 THEN ${raise('22023', 'step size cannot equal zero')} ELSE n END`,
   `lakegate_step_interval(i) AS CASE WHEN i = INTERVAL '0 days' THEN ${raise('22023', 'step size cannot equal zero')} ELSE i END`,
   // Any true is true, else any unknown is unknown: what ANY over an array means.
-  `lakegate_any(a) AS CASE WHEN a IS NULL THEN NULL WHEN list_contains(a, true) THEN true WHEN len(list_filter(a, lambda e: e IS NULL)) > 0 THEN NULL ELSE false END`,
-  `lakegate_all(a) AS CASE WHEN a IS NULL THEN NULL WHEN list_contains(a, false) THEN false WHEN len(list_filter(a, lambda e: e IS NULL)) > 0 THEN NULL ELSE true END`,
+  `lakegate_any(a) AS CASE WHEN a IS NULL THEN NULL WHEN list_contains(a, true) THEN true WHEN list_position(a, NULL) IS NOT NULL THEN NULL ELSE false END`,
+  `lakegate_all(a) AS CASE WHEN a IS NULL THEN NULL WHEN list_contains(a, false) THEN false WHEN list_position(a, NULL) IS NOT NULL THEN NULL ELSE true END`,
   `lakegate_slice(a, low, high) AS CASE WHEN a IS NULL OR low IS NULL OR high IS NULL THEN NULL WHEN high < greatest(low, 1) THEN a[1:0] ELSE a[greatest(low, 1):high] END`,
 ]
 
@@ -153,9 +153,9 @@ const JSONS = [
   `lakegate_json_keys(j) AS CASE WHEN j IS NULL THEN NULL WHEN json_type(j) = 'OBJECT' THEN json_keys(j) WHEN json_type(j) = 'ARRAY' THEN ${raise('22023', 'cannot call json_object_keys on an array')} ELSE ${raise('22023', 'cannot call json_object_keys on a scalar')} END`,
   `lakegate_json_key_path(k) AS '$."' || replace(replace(k, '\\', '\\\\'), '"', '\\"') || '"'`,
   `lakegate_json_item(j, n) AS CASE WHEN json_type(j) = 'ARRAY' THEN json_extract(j, CASE WHEN n < 0 THEN '$[#' || n || ']' ELSE '$[' || n || ']' END) END`,
-  `lakegate_json_step(j, k) AS CASE WHEN json_type(j) = 'ARRAY' AND regexp_full_match(k, '-?[0-9]{1,9}') THEN CASE WHEN k[1] = '-' THEN '$[#' || k || ']' ELSE '$[' || k || ']' END ELSE lakegate_json_key_path(k) END`,
-  `lakegate_json_path(j, keys) AS CASE WHEN j IS NULL OR keys IS NULL THEN NULL WHEN len(keys) = 0 THEN j WHEN len(keys) = 1 THEN j -> lakegate_json_step(j, keys[1]) WHEN len(keys) = 2 THEN lakegate_json_two(j -> lakegate_json_step(j, keys[1]), keys[2]) WHEN len(keys) = 3 THEN lakegate_json_two(lakegate_json_two(j -> lakegate_json_step(j, keys[1]), keys[2]), keys[3]) WHEN len(keys) = 4 THEN lakegate_json_two(lakegate_json_two(lakegate_json_two(j -> lakegate_json_step(j, keys[1]), keys[2]), keys[3]), keys[4]) ELSE ${raise('0A000', 'JSON paths of more than four steps are not supported')} END`,
-  `lakegate_json_two(j, k) AS (j -> lakegate_json_step(j, k))`,
+  `lakegate_json_step(value, step) AS CASE WHEN json_type(value) = 'ARRAY' AND regexp_full_match(step, '-?[0-9]{1,9}') THEN CASE WHEN step[1] = '-' THEN '$[#' || step || ']' ELSE '$[' || step || ']' END ELSE lakegate_json_key_path(step) END`,
+  `lakegate_json_path(j, keys) AS CASE WHEN j IS NULL OR keys IS NULL THEN NULL WHEN len(keys) = 0 THEN j WHEN len(keys) = 1 THEN json_extract(j, lakegate_json_step(j, keys[1])) WHEN len(keys) = 2 THEN lakegate_json_two(json_extract(j, lakegate_json_step(j, keys[1])), keys[2]) WHEN len(keys) = 3 THEN lakegate_json_two(lakegate_json_two(json_extract(j, lakegate_json_step(j, keys[1])), keys[2]), keys[3]) WHEN len(keys) = 4 THEN lakegate_json_two(lakegate_json_two(lakegate_json_two(json_extract(j, lakegate_json_step(j, keys[1])), keys[2]), keys[3]), keys[4]) ELSE ${raise('0A000', 'JSON paths of more than four steps are not supported')} END`,
+  `lakegate_json_two(held, wanted) AS json_extract(held, lakegate_json_step(held, wanted))`,
   `lakegate_json_exists(j, k) AS CASE WHEN j IS NULL OR k IS NULL THEN NULL WHEN json_type(j) = 'OBJECT' THEN list_contains(json_keys(j), k) WHEN json_type(j) = 'ARRAY' THEN list_contains(list_transform(json_extract(j, '$[*]'), lambda e: CASE WHEN json_type(e) = 'VARCHAR' THEN e ->> '$' END), k) ELSE json_type(j) = 'VARCHAR' AND (j ->> '$') = k END`,
   `lakegate_json_key(k) AS CASE WHEN k IS NULL THEN ${raise('22023', 'argument 1: key must not be null')} ELSE k END`,
   `lakegate_json_scalar(j, type, name) AS CASE WHEN j IS NULL THEN NULL WHEN lakegate_json_typeof(j) = CASE type WHEN 'numeric' THEN 'number' ELSE type END THEN j ->> '$' ELSE error('lakegate!22023!cannot cast jsonb ' || lakegate_json_typeof(j) || ' to type ' || name) END`,

@@ -100,9 +100,15 @@ export async function openQuery(
     const { sql } = await scanText(analyzed, values, context, connection)
     const { prepared } = await prepareAs(connection, sql, analyzed.query.columns)
     const stream = await prepared.stream(values)
+    const { columns } = analyzed.query
+    if (!columns.every((column, i) => sameType(column, stream.columns[i]))) {
+      // Rows would be read as what they are not.
+      await stream.close()
+      throw new SqlError(SqlState.internalError, 'a result has other types than its analysis')
+    }
     return {
       kind: 'rows',
-      columns: resultColumns(analyzed.query.columns, prepared.columns),
+      columns: resultColumns(columns, stream.columns),
       source: new StreamSource(connection, prepared, stream, (one) => context.pool.release(one)),
       tag: (rowCount) => `SELECT ${rowCount}`,
     }
@@ -145,13 +151,8 @@ async function prepareAs(
 ): Promise<{ readonly prepared: Awaited<ReturnType<EngineConnection['prepare']>> }> {
   const prepared = await connection.prepare(sql)
   const same = (i: number): boolean => {
-    const given = prepared.columns[i]?.type
-    const wanted = columns[i]?.type.engine
-    return (
-      given !== undefined &&
-      wanted !== undefined &&
-      printEngineType(given) === printEngineType(wanted)
-    )
+    const column = columns[i]
+    return column !== undefined && sameType(column, prepared.columns[i])
   }
   if (columns.every((_, i) => same(i))) return { prepared }
   prepared.destroy()
@@ -164,6 +165,10 @@ async function prepareAs(
   return { prepared: await connection.prepare(`SELECT ${items.join(', ')} FROM (${sql}) AS q`) }
 }
 
+function sameType(column: OutputColumn, given: EngineColumn | undefined): boolean {
+  return given !== undefined && printEngineType(given.type) === printEngineType(column.type.engine)
+}
+
 function resultColumns(
   columns: readonly OutputColumn[],
   engineColumns: readonly EngineColumn[],
@@ -171,11 +176,15 @@ function resultColumns(
   return columns.map((column, i) => ({
     name: column.name,
     pgType: { oid: clientOid(column.type), typmod: column.type.typmod },
-    engineType: engineColumns[i]?.type ?? column.type.engine,
+    engineType: known(engineColumns[i]?.type) ?? column.type.engine,
     digits: column.type.digits,
     tableOid: 0,
     attributeNumber: 0,
   }))
+}
+
+function known(type: EngineType | undefined): EngineType | undefined {
+  return type?.kind === 'scalar' && type.name === 'UNKNOWN' ? undefined : type
 }
 
 /** Rows have no text form here: clients see them as jsonb. */
@@ -300,9 +309,11 @@ async function analyzeStatement(
       throw thrown
     }
   }
+  const layers = await run.context.gateway.catalog.layers()
   const host: AnalysisHost = {
     relation: (range) => relations.get(range),
     parameterType,
+    schemaExists: (name) => layers.includes(name),
     sessionFunction: (name, args) => run.context.sessionFunction(name, args, run.executing),
     engineCallType: (call) => {
       const known = engineCalls.get(call)

@@ -24,6 +24,8 @@ export interface Range {
   readonly columns: readonly RangeColumn[]
   /** Index into the analysis' relations, for a base table or view. */
   readonly relation: number | undefined
+  /** A function of single values: the alias stands for the value. */
+  readonly scalar?: boolean
   /** Rows may be missing, all columns null: the outer side of a join. */
   nullable: boolean
 }

@@ -178,6 +178,11 @@ const MESSAGE_RULES: readonly MessageRule[] = [
     sqlState: SqlState.groupingError,
   },
   {
+    pattern:
+      /frame (?:start|end)(?:ing)? .*cannot be|frame starting from|cannot have preceding rows/i,
+    sqlState: SqlState.windowingError,
+  },
+  {
     pattern: /window functions? (?:are|is) not allowed/i,
     sqlState: SqlState.windowingError,
   },

@@ -169,8 +169,8 @@ export class EngineConnection {
   async query(sql: string, values: readonly EngineValue[] = []): Promise<Scalar[][]> {
     const prepared = await this.prepare(sql)
     try {
-      const chunks = await prepared.collect(values)
-      return chunks.flatMap((chunk) => readRows(chunk, prepared.columns))
+      const { columns, chunks } = await prepared.collect(values)
+      return chunks.flatMap((chunk) => readRows(chunk, columns))
     } finally {
       prepared.destroy()
     }
@@ -255,6 +255,10 @@ export class EngineConnection {
 
 /** A prepared statement: types known, nothing executed. */
 export class EnginePrepared {
+  /**
+   * The columns, as far as they are known before parameters are bound: where a parameter's type
+   * decides, DuckDB gives one column of type UNKNOWN, and only a result tells.
+   */
   readonly columns: readonly EngineColumn[]
   readonly kind: EngineStatementKind
   readonly sql: string
@@ -311,10 +315,18 @@ export class EnginePrepared {
   }
 
   /** Executes and holds the whole result: for results known to be small, in one thread hop. */
-  async collect(values: readonly EngineValue[] = []): Promise<readonly RowChunk[]> {
+  async collect(
+    values: readonly EngineValue[] = [],
+  ): Promise<{ readonly columns: readonly EngineColumn[]; readonly chunks: readonly RowChunk[] }> {
     const result = await this.#execute(values)
     const count = duckdb.result_chunk_count(result)
-    return Array.from({ length: count }, (_, i) => new RowChunk(duckdb.result_get_chunk(result, i)))
+    return {
+      columns: resultColumns(result),
+      chunks: Array.from(
+        { length: count },
+        (_, i) => new RowChunk(duckdb.result_get_chunk(result, i)),
+      ),
+    }
   }
 
   /** Executes a changing statement and answers how many rows it touched. */
@@ -366,8 +378,17 @@ export class EnginePrepared {
   }
 }
 
+function resultColumns(result: duckdb.Result): readonly EngineColumn[] {
+  return Array.from({ length: duckdb.column_count(result) }, (_, i) => ({
+    name: duckdb.column_name(result, i),
+    type: readLogicalType(duckdb.column_logical_type(result, i)),
+  }))
+}
+
 /** An executing query, pulled chunk by chunk. */
 export class RowStream {
+  /** The columns of the rows to come. */
+  readonly columns: readonly EngineColumn[]
   readonly #connection: EngineConnection
   readonly #prepared: EnginePrepared
   readonly #values: readonly EngineValue[]
@@ -383,6 +404,7 @@ export class RowStream {
   ) {
     this.#connection = connection
     this.#result = result
+    this.columns = resultColumns(result)
     this.#prepared = prepared
     this.#values = values
   }

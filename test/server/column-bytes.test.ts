@@ -62,7 +62,7 @@ it.each(EXPRESSIONS)('of %s', async (expression) => {
   for (const timeZone of ['UTC', 'Europe/Berlin']) {
     for (const binary of [false, true]) {
       const format = { column: described, binary, context: textContext({ ...style, timeZone }) }
-      for (const chunk of await prepared.collect()) {
+      for (const chunk of (await prepared.collect()).chunks) {
         const from = 5
         const rows = readRows(chunk, prepared.columns).slice(from)
         const fast = columnBytes({ kind: 'chunk', chunk, from, to: chunk.rowCount }, 0, format)
