@@ -169,8 +169,7 @@ export class EngineConnection {
   async query(sql: string, values: readonly EngineValue[] = []): Promise<Scalar[][]> {
     const prepared = await this.prepare(sql)
     try {
-      const chunks = await prepared.collect(values)
-      return chunks.flatMap((chunk) => readRows(chunk, prepared.columns))
+      return await prepared.rows(values)
     } finally {
       prepared.destroy()
     }
@@ -315,6 +314,23 @@ export class EnginePrepared {
     const result = await this.#execute(values)
     const count = duckdb.result_chunk_count(result)
     return Array.from({ length: count }, (_, i) => new RowChunk(duckdb.result_get_chunk(result, i)))
+  }
+
+  /**
+   * Executes a query known to be small and answers its rows as JavaScript values.
+   *
+   * Read by the types of the result itself: those of the statement are not known yet while a
+   * parameter has none.
+   */
+  async rows(values: readonly EngineValue[] = []): Promise<Scalar[][]> {
+    const result = await this.#execute(values)
+    const columns = Array.from({ length: duckdb.column_count(result) }, (_, i) => ({
+      name: duckdb.column_name(result, i),
+      type: readLogicalType(duckdb.column_logical_type(result, i)),
+    }))
+    return Array.from({ length: duckdb.result_chunk_count(result) }, (_, i) =>
+      readRows(new RowChunk(duckdb.result_get_chunk(result, i)), columns),
+    ).flat()
   }
 
   /** Executes a changing statement and answers how many rows it touched. */
