@@ -28,7 +28,7 @@ import { assert, SqlError, SqlState } from './errors.js'
 import { resolvePath } from './file-path.js'
 import { commitPath } from './log-path.js'
 import type { NewTable } from './new-table.js'
-import type { ObjectStore } from './object-store.js'
+import type { ObjectStore, PutIfAbsentResult } from './object-store.js'
 import type { Predicate } from './predicate.js'
 import { parseSchemaString } from './schema.js'
 import {
@@ -61,6 +61,8 @@ export interface TransactionOptions {
   readonly fulfilled?: ReadonlySet<Obligation>
   /** How often the log is written to before contention is called a conflict. */
   readonly maxAttempts?: number
+  /** How to wait before attempt `attempt` is followed by another; a few random milliseconds unless given. */
+  readonly backoff?: (attempt: number) => Promise<void>
 }
 
 const DEFAULT_ATTEMPTS = 1000
@@ -289,13 +291,13 @@ export class Transaction {
     for (let attempt = 1; attempt <= attempts; attempt++) {
       const { actions, timestampMs } = this.#actionsFor(progress, intent, description)
       const path = `${this.tablePath}/${commitPath(progress.version)}`
-      const outcome = await this.#store.putIfAbsent(path, printActions(actions))
+      const outcome = await this.#put(path, printActions(actions), isAmbiguous)
       const committed = (): CommitResult => {
         this.#versions = [...progress.winners, { version: progress.version, actions }]
         return { kind: 'committed', version: progress.version, timestampMs }
       }
       if (outcome === 'created') return committed()
-      isAmbiguous = outcome === 'unknown'
+      isAmbiguous ||= outcome === 'unknown'
       // Whatever the store said, the log decides: what it calls 'exists' may be our own earlier
       // attempt, and what it calls 'unknown' may be there or not.
       for (;;) {
@@ -307,7 +309,7 @@ export class Transaction {
         if (conflict !== null) return { kind: 'conflict', ...conflict }
         advance(progress, winning)
       }
-      if (attempt > 2) await pause(attempt)
+      if (attempt > 2) await this.#pause(attempt)
     }
     // A request whose fate is not known may still arrive, so this is no time to say "try again".
     if (isAmbiguous) throw unresolved(this.tablePath, progress.version)
@@ -316,6 +318,16 @@ export class Transaction {
       with: progress.version - 1,
       reason: 'too-many-attempts',
       detail: `Other writers committed first ${attempts} times.`,
+    }
+  }
+
+  async #put(path: string, bytes: Uint8Array, isAmbiguous: boolean): Promise<PutIfAbsentResult> {
+    try {
+      return await this.#store.putIfAbsent(path, bytes)
+    } catch (thrown) {
+      // This request had no effect, but an earlier one for the same version may still have one.
+      if (isAmbiguous) return 'unknown'
+      throw thrown
     }
   }
 
@@ -346,9 +358,13 @@ export class Transaction {
       } catch (thrown) {
         if (thrown instanceof SqlError && thrown.sqlState === SqlState.dataCorrupted) throw thrown
         if (attempt === READ_ATTEMPTS) throw unresolved(this.tablePath, version, thrown)
-        await pause(attempt)
+        await this.#pause(attempt)
       }
     }
+  }
+
+  #pause(attempt: number): Promise<void> {
+    return (this.#options.backoff ?? pause)(attempt)
   }
 
   async #start(): Promise<Progress> {
