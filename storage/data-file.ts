@@ -124,6 +124,10 @@ const DEFAULT_TARGET_BYTES = 256 * 1024 * 1024
 /** Codecs by the names of `delta.parquet.compression.codec`; snappy is what every engine reads. */
 const CODECS: ReadonlySet<string> = new Set(['snappy', 'zstd', 'gzip', 'uncompressed', 'lz4_raw'])
 
+// Without this key Spark refuses dates before 1582 and times before 1900: the file might be of a
+// Spark older than 3, which counted them by another calendar.
+const GREGORIAN = "KV_METADATA {'org.apache.spark.version': '3.5.0'}"
+
 function layoutOf(target: WriteTarget, pieces: number): Layout {
   const { configuration, partitionColumns } = target.metadata
   const mapping = target.columnMapping
@@ -170,6 +174,7 @@ function layoutOf(target: WriteTarget, pieces: number): Layout {
     `COMPRESSION ${codec}`,
     "FILENAME_PATTERN '{uuid}'",
     'RETURN_STATS',
+    GREGORIAN,
     ...(ids === null ? [] : [`FIELD_IDS ${ids}`]),
   ]
   const options =

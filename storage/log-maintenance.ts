@@ -36,11 +36,7 @@ export async function maintainLog(
   const failures: unknown[] = []
   let checksum: Maintenance['checksum'] = 'failed'
   try {
-    const bytes = makeChecksum(store, base, tablePath, versions)
-    if (bytes !== null) {
-      const path = `${tablePath}/${checksumPath(version)}`
-      checksum = (await store.putIfAbsent(path, bytes)) === 'exists' ? 'present' : 'written'
-    }
+    checksum = await writeChecksum(store, transaction)
   } catch (thrown) {
     failures.push(thrown)
   }
@@ -58,6 +54,20 @@ export async function maintainLog(
     }
   }
   return { checksum, checkpoint, failures }
+}
+
+/** Writes the checksum of the version that `transaction` committed, unless it has one. */
+export async function writeChecksum(
+  store: ObjectStore,
+  transaction: Transaction,
+): Promise<'written' | 'present' | 'failed'> {
+  const { snapshot, tablePath, versions } = transaction
+  const version = versions.at(-1)?.version
+  assert(version !== undefined, 'the transaction has committed')
+  const bytes = makeChecksum(store, snapshot, tablePath, versions)
+  if (bytes === null) return 'failed'
+  const path = `${tablePath}/${checksumPath(version)}`
+  return (await store.putIfAbsent(path, bytes)) === 'exists' ? 'present' : 'written'
 }
 
 async function checkpointVersion(

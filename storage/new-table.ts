@@ -57,7 +57,10 @@ export function defineTable(definition: TableDefinition): NewTable {
     configuration,
     domains: [...domains.keys()],
   })
-  const stored = storedConfiguration(configuration)
+  const stored = {
+    ...storedConfiguration(configuration),
+    ...rowTrackingColumns(configuration),
+  }
   const mapped =
     mode === 'none'
       ? { schema: definition.schema, configuration: stored }
@@ -79,6 +82,19 @@ export function defineTable(definition: TableDefinition): NewTable {
     schema: mapped.schema,
     columnMapping: columnMappingOf(protocol, metadata),
     domains,
+  }
+}
+
+/** Names of the hidden columns that keep row ids when rows are rewritten; Delta protocol, "Row Tracking". */
+function rowTrackingColumns(configuration: { readonly [key: string]: string }): {
+  readonly [key: string]: string
+} {
+  if (configuration['delta.enableRowTracking']?.toLowerCase() !== 'true') return {}
+  const idKey = 'delta.rowTracking.materializedRowIdColumnName'
+  const versionKey = 'delta.rowTracking.materializedRowCommitVersionColumnName'
+  return {
+    [idKey]: configuration[idKey] ?? `_row-id-col-${randomUUID()}`,
+    [versionKey]: configuration[versionKey] ?? `_row-commit-version-col-${randomUUID()}`,
   }
 }
 

@@ -63,6 +63,8 @@ export interface TransactionOptions {
   readonly maxAttempts?: number
   /** How to wait before attempt `attempt` is followed by another; a few random milliseconds unless given. */
   readonly backoff?: (attempt: number) => Promise<void>
+  /** The clock, in milliseconds since 1970. */
+  readonly now?: () => number
 }
 
 const DEFAULT_ATTEMPTS = 1000
@@ -246,7 +248,7 @@ export class Transaction {
     this.#transactions.push({
       appId,
       version: typeof long === 'number' && Number.isSafeInteger(long) ? long : version,
-      lastUpdated: Date.now(),
+      lastUpdated: this.#nowMs(),
     })
     return true
   }
@@ -363,6 +365,10 @@ export class Transaction {
     }
   }
 
+  #nowMs(): number {
+    return (this.#options.now ?? Date.now)()
+  }
+
   #pause(attempt: number): Promise<void> {
     return (this.#options.backoff ?? pause)(attempt)
   }
@@ -432,7 +438,7 @@ export class Transaction {
     intent: Intent,
     description: CommitDescription,
   ): { readonly actions: readonly Action[]; readonly timestampMs: number } {
-    const nowMs = Date.now()
+    const nowMs = this.#nowMs()
     const inCommit = this.#hasInCommitTimestamps()
     const timestampMs = inCommit
       ? Math.max(nowMs, (progress.previousTimestampMs ?? Number.NEGATIVE_INFINITY) + 1)

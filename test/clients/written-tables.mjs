@@ -110,7 +110,7 @@ const TABLES = {
       ...SIMPLE,
     ],
     partitionColumns: ['d', 't', 'c', 'b'],
-    query: `SELECT DATE '2024-02-29' - (n % 2)::INT AS d, TIMESTAMPTZ '2024-06-01 00:00:00.123456+00' + to_hours((n % 2)::INT) AS t, (n % 2)::DECIMAL(20,3) / 8 AS c, n % 2 = 0 AS b, n, s FROM (${simple()})`,
+    query: `SELECT DATE '2024-02-29' - (n % 2)::INT AS d, TIMESTAMPTZ '2024-06-01 00:00:00.123456+00' + to_hours((n % 2)::INT) AS t, ((n % 2) / 8)::DECIMAL(20,3) AS c, n % 2 = 0 AS b, n, s FROM (${simple()})`,
   },
   partitioned_by_name: {
     fields: [field('p q', 'string'), ...SIMPLE],
@@ -254,7 +254,7 @@ async function write(name, table) {
   await commit(transaction, 'CREATE TABLE AS SELECT')
   await table.after?.(name)
   await connection.run(
-    `COPY (${table.rows ?? table.query}) TO '${join(folder, `${name}.parquet`)}' (FORMAT parquet)`,
+    `COPY (${table.rows ?? table.query}) TO '${join(folder, `${name}.parquet`)}' (FORMAT parquet, KV_METADATA {'org.apache.spark.version': '3.5.0'})`,
   )
 }
 

@@ -16,8 +16,12 @@ builder = (
     .config("spark.driver.memory", "1g")
     .config("spark.sql.session.timeZone", "UTC")
     .config("spark.sql.shuffle.partitions", "1")
+    .config("spark.databricks.delta.snapshotPartitions", "1")
+    .config("spark.ui.showConsoleProgress", "false")
     .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
     .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
+    # Spark asks by which calendar it shall write old dates; how it reads ours is left to the files.
+    .config("spark.sql.parquet.datetimeRebaseModeInWrite", "CORRECTED")
     # Whatever Spark can check of a table, it shall check.
     .config("spark.databricks.delta.stateReconstructionValidation.enabled", "true")
     .config("spark.databricks.delta.checksum.validation.enabled", "true")
