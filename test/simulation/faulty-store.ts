@@ -143,7 +143,8 @@ export class FaultyStore implements ObjectStore {
   }
 
   async openStaging(prefix: string): Promise<Staging> {
-    const staging = await this.#call(prefix, () => this.#store.openStaging(prefix))
+    const open = (): Promise<Staging> => this.#store.openStaging(prefix)
+    const staging = await this.#call(prefix, open, false)
     return {
       engineUrl: staging.engineUrl,
       append: (name, bytes) => this.#call(name, () => staging.append(name, bytes)),
