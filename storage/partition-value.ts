@@ -41,7 +41,8 @@ export function partitionKeyExpression(field: StructField, value: string): strin
 /**
  * The text of a partition value in the log, from the key of its rows.
  *
- * 22023 for an empty text, which every reader of Delta takes for null; 22008 for times without
+ * 22023 for an empty text, which every reader of Delta takes for null; 22021 for the character NUL;
+ * 22008 for times without
  * a place between the years 1 and 9999.
  *
  * Delta protocol, "Partition Value Serialization".
@@ -57,6 +58,12 @@ export function partitionText(field: StructField, key: string | null): string | 
           SqlState.invalidParameterValue,
           `an empty text cannot be stored in partition column "${field.name}"`,
           { hint: 'Delta reads an empty partition value as null; store null instead.' },
+        )
+      }
+      if (key.includes('\u0000')) {
+        throw new SqlError(
+          SqlState.characterNotInRepertoire,
+          'invalid byte sequence for encoding "UTF8": 0x00',
         )
       }
       return key

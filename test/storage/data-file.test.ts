@@ -197,13 +197,14 @@ describe('a partitioned table', () => {
     expect(await faults(tablePath)).toEqual([])
   })
 
+  /** A table partitioned by a text that data files are written for, but none is committed to. */
+  const target = defineTable({
+    tablePath: 'partitioned/property',
+    schema: schemaOf({ p: 'string', n: 'long' }),
+    partitionColumns: ['p'],
+  })
+
   it('has exactly one partition value a file, whatever the text', async () => {
-    await lake.create({
-      tablePath: 'partitioned/property',
-      schema: schemaOf({ p: 'string', n: 'long' }),
-      partitionColumns: ['p'],
-    })
-    const target = await lake.snapshot('partitioned/property')
     await fc.assert(
       fc.asyncProperty(
         fc.uniqueArray(fc.string({ minLength: 1, maxLength: 80, unit: 'binary' }), {
@@ -275,14 +276,15 @@ describe('a partitioned table', () => {
     expect(row).toEqual([1200000n, 1200000n, 0n])
   }, 60_000)
 
-  it('refuses an empty text, which Delta would read as null', async () => {
-    const target = await lake.snapshot('partitioned/property')
-    const query = "SELECT '' AS p, 1 AS n"
+  it.each([
+    ['an empty text, which Delta would read as null', "''", SqlState.invalidParameterValue],
+    ['the character NUL, as PostgreSQL does', "'a' || chr(0)", SqlState.characterNotInRepertoire],
+    ['a text that no path can hold', "repeat('x', 600)", SqlState.programLimitExceeded],
+  ])('refuses %s', async (_what, value, sqlState) => {
+    const query = `SELECT ${value} AS p, 1 AS n`
     await expect(
       writeDataFiles(lake.store, lake.connection, target, { query }),
-    ).rejects.toMatchObject({
-      sqlState: SqlState.invalidParameterValue,
-    })
+    ).rejects.toMatchObject({ sqlState })
   })
 })
 
