@@ -143,89 +143,82 @@ const MAP = 'MAP(VARCHAR, VARCHAR)'
 const VECTOR =
   'STRUCT("storageType" VARCHAR, "pathOrInlineDv" VARCHAR, "offset" INTEGER, "sizeInBytes" INTEGER, cardinality BIGINT)'
 
-/** The columns of a checkpoint, with the types Spark gives them. */
-const COLUMNS: readonly (readonly [column: string, fields: readonly string[]])[] = [
-  [
-    'protocol',
-    [
-      '"minReaderVersion" INTEGER',
-      '"minWriterVersion" INTEGER',
-      '"readerFeatures" VARCHAR[]',
-      '"writerFeatures" VARCHAR[]',
-    ],
-  ],
-  [
-    'metaData',
-    [
-      'id VARCHAR',
-      '"name" VARCHAR',
-      'description VARCHAR',
-      `"format" STRUCT(provider VARCHAR, options ${MAP})`,
-      '"schemaString" VARCHAR',
-      '"partitionColumns" VARCHAR[]',
-      `"configuration" ${MAP}`,
-      '"createdTime" BIGINT',
-    ],
-  ],
-  ['txn', ['"appId" VARCHAR', '"version" BIGINT', '"lastUpdated" BIGINT']],
-  ['domainMetadata', ['"domain" VARCHAR', '"configuration" VARCHAR', 'removed BOOLEAN']],
-  [
-    'add',
-    [
-      '"path" VARCHAR',
-      `"partitionValues" ${MAP}`,
-      'size BIGINT',
-      '"modificationTime" BIGINT',
-      '"dataChange" BOOLEAN',
-      'stats VARCHAR',
-      `tags ${MAP}`,
-      `"deletionVector" ${VECTOR}`,
-      '"baseRowId" BIGINT',
-      '"defaultRowCommitVersion" BIGINT',
-      '"clusteringProvider" VARCHAR',
-    ],
-  ],
-  [
-    'remove',
-    [
-      '"path" VARCHAR',
-      '"deletionTimestamp" BIGINT',
-      '"dataChange" BOOLEAN',
-      '"extendedFileMetadata" BOOLEAN',
-      `"partitionValues" ${MAP}`,
-      'size BIGINT',
-      `"deletionVector" ${VECTOR}`,
-      '"baseRowId" BIGINT',
-      '"defaultRowCommitVersion" BIGINT',
-    ],
-  ],
-]
+/** The columns of a checkpoint: the fields of their structs, with the types Spark gives them. */
+const COLUMNS: { readonly [column: string]: { readonly [field: string]: string } } = {
+  protocol: {
+    minReaderVersion: 'INTEGER',
+    minWriterVersion: 'INTEGER',
+    readerFeatures: 'VARCHAR[]',
+    writerFeatures: 'VARCHAR[]',
+  },
+  metaData: {
+    id: 'VARCHAR',
+    name: 'VARCHAR',
+    description: 'VARCHAR',
+    format: `STRUCT(provider VARCHAR, options ${MAP})`,
+    schemaString: 'VARCHAR',
+    partitionColumns: 'VARCHAR[]',
+    configuration: MAP,
+    createdTime: 'BIGINT',
+  },
+  txn: { appId: 'VARCHAR', version: 'BIGINT', lastUpdated: 'BIGINT' },
+  domainMetadata: { domain: 'VARCHAR', configuration: 'VARCHAR', removed: 'BOOLEAN' },
+  add: {
+    path: 'VARCHAR',
+    partitionValues: MAP,
+    size: 'BIGINT',
+    modificationTime: 'BIGINT',
+    dataChange: 'BOOLEAN',
+    stats: 'VARCHAR',
+    tags: MAP,
+    deletionVector: VECTOR,
+    baseRowId: 'BIGINT',
+    defaultRowCommitVersion: 'BIGINT',
+    clusteringProvider: 'VARCHAR',
+  },
+  remove: {
+    path: 'VARCHAR',
+    deletionTimestamp: 'BIGINT',
+    dataChange: 'BOOLEAN',
+    extendedFileMetadata: 'BOOLEAN',
+    partitionValues: MAP,
+    size: 'BIGINT',
+    deletionVector: VECTOR,
+    baseRowId: 'BIGINT',
+    defaultRowCommitVersion: 'BIGINT',
+  },
+}
 
 function selectText(snapshot: Snapshot, source: string, longestBytes: number): string {
   const asStruct = writesStatsAsStruct(snapshot)
-  const asText = snapshot.metadata.configuration['delta.checkpoint.writeStatsAsJson'] !== 'false'
-  const columns = COLUMNS.map(
-    ([name, fields]) => `${quoteIdentifier(name)}: ${quoteLiteral(`STRUCT(${fields.join(', ')})`)}`,
-  )
-  if (asStruct) columns.push("quoted: 'VARCHAR'")
-  const items = COLUMNS.map(([name, fields]) => {
-    if (name !== 'add' || (asText && !asStruct)) return quoteIdentifier(name)
-    const parts = fields
-      .map((field) => field.replace(/^"?(\w+)"? .*$/, '$1'))
-      .filter((field) => asText || field !== 'stats')
-      .map((field) => `${quoteIdentifier(field)} := "add".${quoteIdentifier(field)}`)
-    if (asStruct) {
-      const structure = statisticsStructure(snapshot)
-      if (structure !== null) {
-        parts.push(`stats_parsed := json_transform(quoted, ${quoteLiteral(structure)})`)
-      }
-      const values = partitionItems(snapshot)
-      if (values !== null) parts.push(`"partitionValues_parsed" := ${values}`)
-    }
-    return `CASE WHEN "add" IS NOT NULL THEN struct_pack(${parts.join(', ')}) END AS "add"`
+  const columns = Object.entries(COLUMNS).map(([name, fields]) => {
+    const parts = Object.entries(fields).map(([field, type]) => `${quoteIdentifier(field)} ${type}`)
+    return `${quoteIdentifier(name)}: ${quoteLiteral(`STRUCT(${parts.join(', ')})`)}`
   })
+  if (asStruct) columns.push("quoted: 'VARCHAR'")
+  const items = Object.keys(COLUMNS).map((name) =>
+    name === 'add' ? addItem(snapshot, asStruct) : quoteIdentifier(name),
+  )
   const limit = Math.max(16 * 1024 * 1024, longestBytes + 1024)
   return `SELECT ${items.join(', ')} FROM read_json(${quoteLiteral(source)}, format = 'newline_delimited', maximum_object_size = ${limit}, columns = {${columns.join(', ')}})`
+}
+
+/** The column of adds, with the statistics in the forms the table asks for. */
+function addItem(snapshot: Snapshot, asStruct: boolean): string {
+  const asText = snapshot.metadata.configuration['delta.checkpoint.writeStatsAsJson'] !== 'false'
+  if (asText && !asStruct) return '"add"'
+  const parts = Object.keys(COLUMNS.add ?? {})
+    .filter((field) => asText || field !== 'stats')
+    .map((field) => `${quoteIdentifier(field)} := "add".${quoteIdentifier(field)}`)
+  if (asStruct) {
+    const structure = statisticsStructure(snapshot)
+    if (structure !== null) {
+      parts.push(`stats_parsed := json_transform(quoted, ${quoteLiteral(structure)})`)
+    }
+    const values = partitionItems(snapshot)
+    if (values !== null) parts.push(`"partitionValues_parsed" := ${values}`)
+  }
+  return `CASE WHEN "add" IS NOT NULL THEN struct_pack(${parts.join(', ')}) END AS "add"`
 }
 
 function writesStatsAsStruct(snapshot: Snapshot): boolean {

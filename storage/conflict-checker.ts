@@ -4,6 +4,7 @@ import type { Action, AddFile } from './actions.js'
 import { resolvePath } from './file-path.js'
 import type { ObjectStore } from './object-store.js'
 import type { Predicate } from './predicate.js'
+import { ROW_TRACKING_DOMAIN } from './row-tracking.js'
 import { fileMayMatch } from './scan.js'
 import type { Snapshot } from './snapshot.js'
 
@@ -46,9 +47,6 @@ export interface Intent {
   readonly appIds: ReadonlySet<string>
   readonly domains: ReadonlySet<string>
 }
-
-/** The domain in which row tracking counts; both sides' counts are merged, never a conflict. */
-export const ROW_TRACKING_DOMAIN = 'delta.rowTracking'
 
 /**
  * The first conflict of `intent`, formed on `base`, with the commit of `version`; null for none.

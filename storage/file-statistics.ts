@@ -49,59 +49,66 @@ export async function collectStatistics(
   const leaves = fileLeaves(target)
   const indexed = indexedLeaves(target, leaves)
   const checks = nullChecks(target)
-  const bounded = leaves.filter((leaf) => boundExpression(leaf.type, leaf.expression) !== null)
+  // Times are looked at even where they are not indexed, for they may be infinite.
+  const bounded = leaves.filter(
+    (leaf) => boundItem(leaf, 'min') !== null && (indexed.has(leaf) || isTime(leaf.type)),
+  )
   const items = [
     'count(*)',
     ...checks.map((check) => `count(*) FILTER (WHERE ${check.violated})`),
-    ...indexed.map((leaf) => `count(*) - count(${leaf.expression})`),
-    ...bounded
-      .filter((leaf) => indexed.includes(leaf) || isTime(leaf.type))
-      .flatMap((leaf) => [
-        boundExpression(leaf.type, `min(${leaf.expression})`) ?? '',
-        boundExpression(leaf.type, `max(${leaf.expression})`) ?? '',
-      ]),
+    ...[...indexed].map((leaf) => `count(*) - count(${leaf.expression})`),
+    ...bounded.flatMap((leaf) => [boundItem(leaf, 'min') ?? '', boundItem(leaf, 'max') ?? '']),
   ]
-  const computed = bounded.filter((leaf) => indexed.includes(leaf) || isTime(leaf.type))
-  const found: FileStatistics[] = []
-  for (const row of await rowsByFile(connection, target, urls, items)) {
-    let at = 0
-    const rowCount = Number(row[at++])
-    for (const check of checks) {
-      if (row[at++] !== 0n) {
-        throw new SqlError(
-          SqlState.notNullViolation,
-          `null value in column "${check.name}" of relation "${target.tablePath.split('/').at(-1)}" violates not-null constraint`,
-        )
-      }
+  const rows = await rowsByFile(connection, target, urls, items)
+  return rows.map((row) => {
+    const values = row[Symbol.iterator]()
+    const next = (): unknown => values.next().value
+    const rowCount = Number(next())
+    for (const check of checks) if (next() !== 0n) throw nullFound(target, check.name)
+    const nullCounts = new Map([...indexed].map((leaf) => [leaf, String(next())]))
+    const bounds = new Map(
+      bounded.map((leaf) => [leaf, [next(), next()] as [string | null, string | null]]),
+    )
+    return { rowCount, stats: printStats(target, rowCount, indexed, nullCounts, bounds) }
+  })
+}
+
+function nullFound(target: StatisticsTarget, column: string): SqlError {
+  return new SqlError(
+    SqlState.notNullViolation,
+    `null value in column "${column}" of relation "${target.tablePath.split('/').at(-1)}" violates not-null constraint`,
+  )
+}
+
+function printStats(
+  target: StatisticsTarget,
+  rowCount: number,
+  indexed: ReadonlySet<Leaf>,
+  nullCounts: ReadonlyMap<Leaf, string>,
+  bounds: ReadonlyMap<Leaf, readonly [min: string | null, max: string | null]>,
+): string {
+  const minimums = new Map<Leaf, string>()
+  const maximums = new Map<Leaf, string>()
+  for (const [leaf, [min, max]] of bounds) {
+    if (min === null || max === null) continue
+    if (isTime(leaf.type) && /infinity/.test(min + max)) {
+      throw new SqlError(
+        SqlState.datetimeFieldOverflow,
+        `an infinite value cannot be stored in column "${leaf.name}"`,
+      )
     }
-    const nullCounts = new Map(indexed.map((leaf) => [leaf, String(row[at++])]))
-    const minimums = new Map<Leaf, string>()
-    const maximums = new Map<Leaf, string>()
-    for (const leaf of computed) {
-      const min = row[at++] as string | null
-      const max = row[at++] as string | null
-      if (min === null || max === null) continue
-      if (isTime(leaf.type) && /infinity/.test(min + max)) {
-        throw new SqlError(
-          SqlState.datetimeFieldOverflow,
-          `an infinite value cannot be stored in column "${leaf.name}"`,
-        )
-      }
-      if (!indexed.includes(leaf)) continue
-      const low = printBound(min, leaf.type, 'min')
-      const high = printBound(max, leaf.type, 'max')
-      // Where one end is not a number, the other is of little worth and readers disagree about it.
-      const unordered = min === 'nan' || max === 'nan'
-      if (low !== null && !unordered) minimums.set(leaf, low)
-      if (high !== null && !unordered) maximums.set(leaf, high)
-    }
-    const tight = target.protocol.writerFeatures?.includes('deletionVectors') === true
-    const stats =
-      `{"numRecords":${rowCount},"minValues":${nest(minimums)},"maxValues":${nest(maximums)}` +
-      `,"nullCount":${nest(nullCounts)}${tight ? ',"tightBounds":true' : ''}}`
-    found.push({ rowCount, stats })
+    // With a NaN among the values, readers disagree about where it sorts.
+    if (!indexed.has(leaf) || (isFloating(leaf.type) && (min === 'nan' || max === 'nan'))) continue
+    const low = printBound(min, leaf.type, 'min')
+    const high = printBound(max, leaf.type, 'max')
+    if (low !== null) minimums.set(leaf, low)
+    if (high !== null) maximums.set(leaf, high)
   }
-  return found
+  const tight = target.protocol.writerFeatures?.includes('deletionVectors') === true
+  return (
+    `{"numRecords":${rowCount},"minValues":${nest(minimums)},"maxValues":${nest(maximums)}` +
+    `,"nullCount":${nest(nullCounts)}${tight ? ',"tightBounds":true' : ''}}`
+  )
 }
 
 async function rowsByFile(
@@ -170,7 +177,7 @@ function extract(struct: string, name: string): string {
 /** How many leaves have statistics unless the table says otherwise. */
 const DEFAULT_INDEXED = 32
 
-function indexedLeaves(target: StatisticsTarget, leaves: readonly Leaf[]): readonly Leaf[] {
+function indexedLeaves(target: StatisticsTarget, leaves: readonly Leaf[]): ReadonlySet<Leaf> {
   const { configuration } = target.metadata
   const named = configuration['delta.dataSkippingStatsColumns']
   const clustering = clusteringPaths(target.domains.get('delta.clustering'))
@@ -179,15 +186,17 @@ function indexedLeaves(target: StatisticsTarget, leaves: readonly Leaf[]): reado
   const isClustered = (leaf: Leaf): boolean => clustering.some((path) => isUnder(leaf, path))
   if (named !== undefined && named.trim() !== '') {
     const prefixes = parseColumnList(named).map((path) => path.join('.').toLowerCase())
-    return leaves.filter(
-      (leaf) =>
-        isClustered(leaf) ||
-        prefixes.some((prefix) => `${leaf.name.toLowerCase()}.`.startsWith(`${prefix}.`)),
+    return new Set(
+      leaves.filter(
+        (leaf) =>
+          isClustered(leaf) ||
+          prefixes.some((prefix) => `${leaf.name.toLowerCase()}.`.startsWith(`${prefix}.`)),
+      ),
     )
   }
   const asked = Number(configuration['delta.dataSkippingNumIndexedCols'] ?? DEFAULT_INDEXED)
   const count = Number.isInteger(asked) ? asked : DEFAULT_INDEXED
-  return leaves.filter((leaf, i) => count < 0 || i < count || isClustered(leaf))
+  return new Set(leaves.filter((leaf, i) => count < 0 || i < count || isClustered(leaf)))
 }
 
 function clusteringPaths(configuration: string | undefined): readonly (readonly string[])[] {
@@ -286,6 +295,14 @@ function boundExpression(type: DataType, value: string): string | null {
     default:
       return null
   }
+}
+
+function boundItem(leaf: Leaf, side: 'min' | 'max'): string | null {
+  return boundExpression(leaf.type, `${side}(${leaf.expression})`)
+}
+
+function isFloating(type: DataType): boolean {
+  return type.kind === 'primitive' && (type.name === 'float' || type.name === 'double')
 }
 
 function isTime(type: DataType): boolean {

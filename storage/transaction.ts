@@ -2,42 +2,39 @@
 
 import { randomUUID } from 'node:crypto'
 import { printActions } from './action-writer.js'
-import {
-  type Action,
-  type AddCdcFile,
-  type AddFile,
-  type Metadata,
-  parseActions,
-  type Protocol,
-  type RemoveFile,
-  type SetTransaction,
+import type {
+  Action,
+  AddCdcFile,
+  AddFile,
+  Metadata,
+  Protocol,
+  RemoveFile,
+  SetTransaction,
 } from './actions.js'
-import { physicalNameOf } from './column-mapping.js'
 import { type CommitDescription, makeCommitInfo } from './commit-info.js'
+import { type Removal, requireCommittable } from './commit-rules.js'
+import { Committer } from './committer.js'
 import {
   type Conflict,
   type ConflictReason,
   findConflict,
   type Intent,
   type IsolationLevel,
-  ROW_TRACKING_DOMAIN,
 } from './conflict-checker.js'
 import type { WriteTarget } from './data-file.js'
-import { deletionVectorId } from './deletion-vector.js'
-import { assert, SqlError, SqlState } from './errors.js'
-import { resolvePath } from './file-path.js'
+import { assert } from './errors.js'
 import { commitPath } from './log-path.js'
 import type { NewTable } from './new-table.js'
-import type { ObjectStore, PutIfAbsentResult } from './object-store.js'
+import type { ObjectStore } from './object-store.js'
 import type { Predicate } from './predicate.js'
-import { parseSchemaString } from './schema.js'
 import {
-  columnMappingOf,
-  type DataFile,
-  readCommit,
-  readCommitInfo,
-  type Snapshot,
-} from './snapshot.js'
+  numberRows,
+  parseHighWaterMark,
+  printHighWaterMark,
+  ROW_TRACKING_DOMAIN,
+} from './row-tracking.js'
+import { parseSchemaString } from './schema.js'
+import { columnMappingOf, type DataFile, readCommitInfo, type Snapshot } from './snapshot.js'
 import { type Obligation, requireWritable, supportsFeature } from './table-protocol.js'
 
 /** How a commit went; a lost race is a value. */
@@ -100,7 +97,7 @@ export class Transaction {
   #protocol: Protocol | null = null
   #metadata: Metadata | null = null
   readonly #adds: AddFile[] = []
-  readonly #removes: { readonly file: DataFile; readonly dataChange: boolean }[] = []
+  readonly #removes: Removal[] = []
   readonly #cdc: AddCdcFile[] = []
   readonly #transactions: SetTransaction[] = []
   readonly #domains = new Map<string, string | null>()
@@ -269,7 +266,14 @@ export class Transaction {
     assert(this.#state === 'open', 'a transaction commits once')
     this.#state = 'committing'
     try {
-      this.#validate()
+      requireCommittable(this.#store, {
+        base: this.snapshot,
+        target: this.target,
+        adds: this.#adds,
+        removes: this.#removes,
+        hasChangeData: this.#cdc.length > 0,
+        fulfilled: this.#options.fulfilled ?? new Set(),
+      })
       return await this.#commit(description)
     } finally {
       this.#state = 'ended'
@@ -288,48 +292,33 @@ export class Transaction {
     }
     const intent = this.#intent()
     const progress = await this.#start()
+    const committer = new Committer(this.#store, this.tablePath, this.#txnId, this.#pause)
     const attempts = this.#options.maxAttempts ?? DEFAULT_ATTEMPTS
-    let isAmbiguous = false
     for (let attempt = 1; attempt <= attempts; attempt++) {
       const { actions, timestampMs } = this.#actionsFor(progress, intent, description)
-      const path = `${this.tablePath}/${commitPath(progress.version)}`
-      const outcome = await this.#put(path, printActions(actions), isAmbiguous)
-      const committed = (): CommitResult => {
-        this.#versions = [...progress.winners, { version: progress.version, actions }]
-        return { kind: 'committed', version: progress.version, timestampMs }
+      const { version } = progress
+      const outcome = await committer.put(version, printActions(actions))
+      if (outcome.kind === 'committed') {
+        this.#versions = [...progress.winners, { version, actions }]
+        return { kind: 'committed', version, timestampMs }
       }
-      if (outcome === 'created') return committed()
-      isAmbiguous ||= outcome === 'unknown'
-      // Whatever the store said, the log decides: what it calls 'exists' may be our own earlier
-      // attempt, and what it calls 'unknown' may be there or not.
-      for (;;) {
-        const winning = await this.#readBack(progress.version)
-        if (winning === null) break
-        isAmbiguous = false
-        if (txnIdOf(winning) === this.#txnId) return committed()
+      // Behind the winner, and behind those who came after it.
+      let winning = outcome.kind === 'taken' ? outcome.winning : null
+      while (winning !== null) {
         const conflict = this.#check(intent, progress.version, winning)
         if (conflict !== null) return { kind: 'conflict', ...conflict }
         advance(progress, winning)
+        winning = await committer.read(progress.version)
       }
       if (attempt > 2) await this.#pause(attempt)
     }
     // A request whose fate is not known may still arrive, so this is no time to say "try again".
-    if (isAmbiguous) throw unresolved(this.tablePath, progress.version)
+    if (committer.isInFlight(progress.version)) throw committer.unresolved(progress.version)
     return {
       kind: 'conflict',
       with: progress.version - 1,
       reason: 'too-many-attempts',
       detail: `Other writers committed first ${attempts} times.`,
-    }
-  }
-
-  async #put(path: string, bytes: Uint8Array, isAmbiguous: boolean): Promise<PutIfAbsentResult> {
-    try {
-      return await this.#store.putIfAbsent(path, bytes)
-    } catch (thrown) {
-      // This request had no effect, but an earlier one for the same version may still have one.
-      if (isAmbiguous) return 'unknown'
-      throw thrown
     }
   }
 
@@ -344,34 +333,11 @@ export class Transaction {
     return findConflict(this.#store, this.snapshot, intent, version, winning)
   }
 
-  /** The commit of `version`, or null when there is none; 08007 when that cannot be found out. */
-  async #readBack(version: number): Promise<readonly Action[] | null> {
-    const path = `${this.tablePath}/${commitPath(version)}`
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const bytes = await this.#store.read(path)
-        if (bytes === null) return null
-        try {
-          return parseActions(bytes, path)
-        } catch {
-          // Another engine may still be writing it.
-          return await readCommit(this.#store, path)
-        }
-      } catch (thrown) {
-        if (thrown instanceof SqlError && thrown.sqlState === SqlState.dataCorrupted) throw thrown
-        if (attempt === READ_ATTEMPTS) throw unresolved(this.tablePath, version, thrown)
-        await this.#pause(attempt)
-      }
-    }
-  }
-
   #nowMs(): number {
     return (this.#options.now ?? Date.now)()
   }
 
-  #pause(attempt: number): Promise<void> {
-    return (this.#options.backoff ?? pause)(attempt)
-  }
+  readonly #pause = (attempt: number): Promise<void> => (this.#options.backoff ?? pause)(attempt)
 
   async #start(): Promise<Progress> {
     const base = this.snapshot
@@ -384,7 +350,7 @@ export class Transaction {
       version: (base?.version ?? -1) + 1,
       winners: [],
       previousTimestampMs: previousMs,
-      rowIdHighWaterMark: highWaterMark(base?.domains.get(ROW_TRACKING_DOMAIN)),
+      rowIdHighWaterMark: parseHighWaterMark(base?.domains.get(ROW_TRACKING_DOMAIN)),
     }
   }
 
@@ -486,7 +452,7 @@ export class Transaction {
         kind: 'domainMetadata',
         domainMetadata: {
           domain: ROW_TRACKING_DOMAIN,
-          configuration: JSON.stringify({ rowIdHighWaterMark: Number(adds.highWaterMark) }),
+          configuration: printHighWaterMark(adds.highWaterMark),
           removed: false,
         },
       })
@@ -509,93 +475,6 @@ export class Transaction {
       },
     }
   }
-
-  /** What must hold of any commit, whoever made the actions; Delta protocol, "Action Reconciliation". */
-  #validate(): void {
-    const { metadata, protocol, schema, columnMapping } = this.target
-    requireWritable(
-      this.tablePath,
-      protocol,
-      metadata,
-      schema,
-      this.#options.fulfilled ?? new Set(),
-    )
-    const deletes = this.#removes.some((remove) => remove.dataChange)
-    // The table as it was, too: a commit must not lift the rule and break it at once.
-    const appendOnly = [metadata, this.snapshot?.metadata].some(
-      (one) => one?.configuration['delta.appendOnly']?.toLowerCase() === 'true',
-    )
-    if (deletes && appendOnly) {
-      throw new SqlError(
-        SqlState.objectNotInPrerequisiteState,
-        `table "${this.tablePath}" is append-only`,
-        { hint: "Reset the table property 'delta.appendOnly' to change rows." },
-      )
-    }
-    const changeFeed =
-      metadata.configuration['delta.enableChangeDataFeed']?.toLowerCase() === 'true'
-    const inserts = this.#adds.some((add) => add.dataChange !== false)
-    if (
-      changeFeed &&
-      deletes &&
-      inserts &&
-      this.#cdc.length === 0 &&
-      this.#options.fulfilled?.has('changeData') !== true
-    ) {
-      throw new SqlError(
-        SqlState.featureNotSupported,
-        `table "${this.tablePath}" has a change data feed, and the changed rows were not written`,
-      )
-    }
-    const partitions = metadata.partitionColumns.map((name) => {
-      const field = schema.fields.find((one) => one.name.toLowerCase() === name.toLowerCase())
-      return field === undefined ? name : physicalNameOf(field, columnMapping)
-    })
-    const vectorsAllowed =
-      metadata.configuration['delta.enableDeletionVectors']?.toLowerCase() === 'true' &&
-      supportsFeature(protocol, 'deletionVectors')
-    const resolve = (path: string): string => resolvePath(this.#store, this.tablePath, path)
-    const removed = new Map<string, string | null>()
-    for (const { file } of this.#removes) {
-      assert(!removed.has(file.path), `"${file.path}" is removed once`)
-      removed.set(file.path, deletionVectorId(file.add.deletionVector))
-    }
-    const added = new Set<string>()
-    for (const add of this.#adds) {
-      const path = resolve(add.path)
-      assert(!added.has(path), `"${path}" is added once`)
-      added.add(path)
-      const vector = deletionVectorId(add.deletionVector)
-      assert(!removed.has(path) || removed.get(path) !== vector, `"${path}" changes its rows`)
-      // A file brought back may keep the vector it had; a new one needs the table's leave.
-      const allowed = removed.has(path)
-        ? vectorsAllowed
-        : supportsFeature(protocol, 'deletionVectors')
-      if (vector !== null && !allowed) {
-        throw new SqlError(
-          SqlState.featureNotSupported,
-          `table "${this.tablePath}" does not allow deletion vectors`,
-        )
-      }
-      const keys = Object.keys(add.partitionValues)
-      assert(
-        keys.length === partitions.length && partitions.every((name) => keys.includes(name)),
-        `"${path}" has a value for each partition column`,
-      )
-      assert(add.size > 0 && add.modificationTime > 0, `"${path}" has a size and a time`)
-    }
-    if (this.snapshot !== null && this.#protocol !== null) {
-      const old = this.snapshot.protocol
-      assert(
-        this.#protocol.minReaderVersion >= old.minReaderVersion &&
-          this.#protocol.minWriterVersion >= old.minWriterVersion &&
-          (old.writerFeatures ?? []).every((name) =>
-            this.#protocol?.writerFeatures?.includes(name),
-          ),
-        'a protocol is only ever raised',
-      )
-    }
-  }
 }
 
 /** How far a commit has come: the version it is to be, and the commits it has moved behind. */
@@ -615,14 +494,9 @@ function advance(progress: Progress, winning: readonly Action[]): void {
       progress.previousTimestampMs = action.commitInfo.inCommitTimestamp
     }
     if (action.kind === 'domainMetadata' && action.domainMetadata.domain === ROW_TRACKING_DOMAIN) {
-      progress.rowIdHighWaterMark = highWaterMark(action.domainMetadata.configuration)
+      progress.rowIdHighWaterMark = parseHighWaterMark(action.domainMetadata.configuration)
     }
   }
-}
-
-function txnIdOf(actions: readonly Action[]): unknown {
-  for (const action of actions) if (action.kind === 'commitInfo') return action.commitInfo.txnId
-  return undefined
 }
 
 /** What tells the log that a snapshot was read from apart from another one made in its place. */
@@ -646,47 +520,8 @@ function removeOf(add: AddFile, nowMs: number, dataChange: boolean): RemoveFile 
   }
 }
 
-function highWaterMark(configuration: string | undefined): bigint {
-  const match = /"rowIdHighWaterMark"\s*:\s*"?(-?\d+)/.exec(configuration ?? '')
-  return match === null ? -1n : BigInt(match[1] ?? -1)
-}
-
-/** Files with the row ids that follow `mark`; Delta protocol, "Row Tracking". */
-function numberRows(
-  adds: readonly AddFile[],
-  version: number,
-  mark: bigint,
-): { readonly adds: readonly AddFile[]; readonly highWaterMark: bigint } {
-  let highest = mark
-  const numbered = adds.map((add) => {
-    // A known file with another deletion vector keeps the ids of its rows.
-    if (add.baseRowId !== undefined && add.baseRowId !== null) return add
-    const stats = JSON.parse(add.stats ?? '{}') as { readonly numRecords?: unknown }
-    assert(typeof stats.numRecords === 'number', 'a file with row ids has a count of rows')
-    const baseRowId = highest + 1n
-    highest += BigInt(stats.numRecords)
-    const long = Number.isSafeInteger(Number(baseRowId)) ? Number(baseRowId) : baseRowId
-    return { ...add, baseRowId: long, defaultRowCommitVersion: version }
-  })
-  return { adds: numbered, highWaterMark: highest }
-}
-
-const READ_ATTEMPTS = 5
-
 /** Waits a little, at random, so that writers which lost together do not try together again. */
 async function pause(attempt: number): Promise<void> {
   const limitMs = Math.min(50, 2 ** Math.min(attempt, 6))
   await new Promise((resolve) => setTimeout(resolve, Math.random() * limitMs))
-}
-
-function unresolved(tablePath: string, version: number, cause?: unknown): SqlError {
-  return new SqlError(
-    SqlState.transactionResolutionUnknown,
-    `whether the commit to table "${tablePath}" succeeded is not known`,
-    {
-      detail: `It would be version ${version}, which could not be read back.`,
-      hint: 'Look whether the change is there before making it again.',
-      cause,
-    },
-  )
 }
