@@ -239,6 +239,28 @@ describe('a partitioned table', () => {
     )
   })
 
+  it.each([
+    ['timestamp', "'2024-06-01 00:00:00.5+05'", '2024-05-31T19:00:00.500000Z'],
+    ['timestamp_ntz', "'2024-06-01 00:00:00.5'", '2024-06-01 00:00:00.500000'],
+    ['date', "'0987-01-02'", '0987-01-02'],
+    ['double', "'nan'", 'NaN'],
+    ['double', "'-inf'", '-Infinity'],
+    ['double', '1', '1.0'],
+    ['boolean', '1', 'true'],
+    ['decimal(5,2)', '1', '1.00'],
+    ['string', "'__HIVE_DEFAULT_PARTITION__'", '__HIVE_DEFAULT_PARTITION__'],
+    ['string', 'NULL', null],
+  ])('of %s writes %s as %j', async (type, value, expected) => {
+    const table = defineTable({
+      tablePath: 'partitioned/text',
+      schema: schemaOf({ p: type, n: 'long' }),
+      partitionColumns: ['p'],
+    })
+    const query = `SELECT ${value} AS p, 1 AS n`
+    const { files } = await writeDataFiles(lake.store, lake.connection, table, { query })
+    expect(files.map((file) => file.partitionValues)).toEqual([{ p: expected }])
+  })
+
   it('of several columns keeps all of them out of its files', async () => {
     const tablePath = 'partitioned/several'
     await lake.create(

@@ -135,6 +135,45 @@ describe('the statistics of a file', () => {
     )
   }, 120_000)
 
+  it.each([
+    // The float nearest to 0.1, which lies above the double 0.1.
+    ['float', '0.1', '0.10000000149011612', '0.10000000149011612'],
+    ['double', '0.0', '-0.0', '0.0'],
+    [
+      'decimal(38,10)',
+      "'9999999999999999999999999999.9999999999'",
+      '9999999999999999999999999999.9999999999',
+      '9999999999999999999999999999.9999999999',
+    ],
+    [
+      'timestamp',
+      "'2024-01-01 01:00:00.0001+01'",
+      '"2024-01-01T00:00:00.000Z"',
+      '"2024-01-01T00:00:00.001Z"',
+    ],
+    [
+      'timestamp',
+      "'1969-12-31 23:59:59.9999+00'",
+      '"1969-12-31T23:59:59.999Z"',
+      '"1970-01-01T00:00:00.000Z"',
+    ],
+    [
+      'timestamp_ntz',
+      "'2024-01-01 00:00:00.0001'",
+      '"2024-01-01T00:00:00.000"',
+      '"2024-01-01T00:00:00.001"',
+    ],
+    ['date', "'0099-01-02'", '"0099-01-02"', '"0099-01-02"'],
+    ['string', "'nan'", '"nan"', '"nan"'],
+  ])('of a %s that is %s go from %s to %s', async (type, value, min, max) => {
+    const table = defineTable({ tablePath: 'bounds/one', schema: schemaOf({ v: type }) })
+    const query = `SELECT ${value} AS v`
+    const { files } = await writeDataFiles(lake.store, lake.connection, table, { query })
+    expect(files[0]?.stats).toBe(
+      `{"numRecords":1,"minValues":{"v":${min}},"maxValues":{"v":${max}},"nullCount":{"v":0}}`,
+    )
+  })
+
   it.each<[string, { readonly [key: string]: string }, unknown]>([
     ['the first 32 leaves', {}, { a: 1, s: { x: 2, y: 3 }, l: 0, z: 5 }],
     [
