@@ -19,7 +19,7 @@ import { UNKNOWN } from '../../dist/storage/predicate.js'
 import { planScan } from '../../dist/storage/scan.js'
 import { scanRelation } from '../../dist/storage/scan-relation.js'
 import { parseSchemaString } from '../../dist/storage/schema.js'
-import { loadSnapshot } from '../../dist/storage/snapshot.js'
+import { liveFiles, loadSnapshot } from '../../dist/storage/snapshot.js'
 import { Transaction } from '../../dist/storage/transaction.js'
 
 const [mode, folder] = process.argv.slice(2)
@@ -214,10 +214,11 @@ async function deleteRows(path, rows) {
   const snapshot = await loadSnapshot(store, connection, path, null)
   const transaction = await Transaction.begin(store, snapshot)
   const vectors = await writeDeletionVectors(store, path, rows)
-  transaction.recordRead(UNKNOWN, snapshot.files)
-  transaction.remove(snapshot.files)
+  const files = [...liveFiles(snapshot)]
+  transaction.recordRead(UNKNOWN, files)
+  transaction.remove(files)
   transaction.add(
-    snapshot.files.map(({ add }, i) => ({
+    files.map(({ add }, i) => ({
       ...add,
       stats: add.stats.replace('"tightBounds":true', '"tightBounds":false'),
       deletionVector: vectors[i],

@@ -15,7 +15,7 @@ import { defineTable } from '../../storage/new-table.js'
 import type { ObjectStore } from '../../storage/object-store.js'
 import type { Predicate } from '../../storage/predicate.js'
 import { planScan } from '../../storage/scan.js'
-import { type DataFile, loadSnapshot, type Snapshot } from '../../storage/snapshot.js'
+import { type DataFile, fileCount, loadSnapshot, type Snapshot } from '../../storage/snapshot.js'
 import { Transaction, type TransactionOptions } from '../../storage/transaction.js'
 import { MemoryStore } from '../support/memory-store.js'
 import { schemaOf } from '../support/write-lake.js'
@@ -377,7 +377,8 @@ async function judge(
     }
   }
   const snapshot = await loadSnapshot(store, connection, TABLE, null)
-  if (snapshot?.files.length !== live.size) faults.push('the snapshot has other files than the log')
+  if (snapshot === null || fileCount(snapshot) !== live.size)
+    faults.push('the snapshot has other files than the log')
   return faults
 }
 

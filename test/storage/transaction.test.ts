@@ -13,7 +13,7 @@ import { commitPath } from '../../storage/log-path.js'
 import { defineTable } from '../../storage/new-table.js'
 import type { Predicate } from '../../storage/predicate.js'
 import { planScan } from '../../storage/scan.js'
-import { readCommitInfo, type Snapshot } from '../../storage/snapshot.js'
+import { liveFiles, readCommitInfo, type Snapshot } from '../../storage/snapshot.js'
 import type { Obligation } from '../../storage/table-protocol.js'
 import { type CommitResult, Transaction } from '../../storage/transaction.js'
 import { lintTable } from '../support/log-linter.js'
@@ -348,7 +348,7 @@ describe('a commit', () => {
       version: 2,
     })
     const after = await lake.snapshot(tablePath)
-    const ids = after.files.map(({ add }) => [add.baseRowId, add.defaultRowCommitVersion])
+    const ids = [...liveFiles(after)].map(({ add }) => [add.baseRowId, add.defaultRowCommitVersion])
     expect(ids.sort((a, b) => Number(a[0]) - Number(b[0]))).toEqual([
       [0, 0],
       [3, 0],
