@@ -236,7 +236,7 @@ interface NullCheck {
   readonly violated: string
 }
 
-/** What must not be found in a file: nulls where the schema has none. */
+/** What must not be found in a file: nulls where the schema has none, at any depth. */
 function nullChecks(target: StatisticsTarget): readonly NullCheck[] {
   const partitions = new Set(target.metadata.partitionColumns.map((name) => name.toLowerCase()))
   const checks: NullCheck[] = []
@@ -252,20 +252,59 @@ function nullChecks(target: StatisticsTarget): readonly NullCheck[] {
         checks.push({ name: label, violated: `${parent}${value} IS NULL` })
       }
       if (field.type.kind === 'struct') visit(field.type.fields, label, value)
-      if (field.type.kind === 'array' && !field.type.containsNull) {
-        checks.push({ name: label, violated: `list_aggregate(${value}, 'count') <> len(${value})` })
-      }
-      if (field.type.kind === 'map' && !field.type.valueContainsNull) {
-        const values = `map_values(${value})`
-        checks.push({
-          name: label,
-          violated: `list_aggregate(${values}, 'count') <> len(${values})`,
-        })
+      else {
+        const violated = nullWithin(target, field.type, value, 0)
+        if (violated !== null) checks.push({ name: label, violated })
       }
     }
   }
   visit(target.schema.fields, '', null)
   return checks
+}
+
+/** Whether a value of `type` holds a null where it must not, as SQL; null when it may everywhere. */
+function nullWithin(
+  target: StatisticsTarget,
+  type: DataType,
+  value: string,
+  depth: number,
+): string | null {
+  const element = `e${depth}`
+  const someElement = (list: string, of: DataType, containsNull: boolean): string | null => {
+    const inner = nullWithin(target, of, element, depth + 1)
+    const tests = [
+      ...(containsNull ? [] : [`${element} IS NULL`]),
+      ...(inner === null ? [] : [inner]),
+    ]
+    return tests.length === 0
+      ? null
+      : `list_aggregate(list_transform(${list}, lambda ${element}: ${tests.join(' OR ')}), 'bool_or')`
+  }
+  const either = (tests: readonly (string | null)[]): string | null => {
+    const some = tests.filter((test) => test !== null)
+    return some.length === 0 ? null : `(${some.join(' OR ')})`
+  }
+  switch (type.kind) {
+    case 'struct':
+      return either(
+        type.fields.map((field) => {
+          const part = extract(value, physicalNameOf(field, target.columnMapping))
+          return either([
+            field.nullable ? null : `${value} IS NOT NULL AND ${part} IS NULL`,
+            nullWithin(target, field.type, part, depth),
+          ])
+        }),
+      )
+    case 'array':
+      return someElement(value, type.element, type.containsNull)
+    case 'map':
+      return either([
+        someElement(`map_keys(${value})`, type.key, true),
+        someElement(`map_values(${value})`, type.value, type.valueContainsNull),
+      ])
+    default:
+      return null
+  }
 }
 
 /** Characters of a string that its bounds keep. */

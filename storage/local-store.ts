@@ -172,7 +172,7 @@ export class LocalStore implements ObjectStore {
       await makeFolder(nodePath.dirname(target))
       // Not rename(): what exists is never replaced.
       await fs.link(staged, target)
-      await fs.rm(staged)
+      await removeQuietly(staged)
       folders.add(nodePath.dirname(target))
     }
     for (const path of folders) await syncFolder(path)

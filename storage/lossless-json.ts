@@ -41,6 +41,8 @@ export function parseLossless(json: string): unknown {
       ? JSON.stringify(MARK + token)
       : token,
   )
+  // Most long digits stand inside texts: only a mark that was set is worth the slower reading.
+  if (marked === json) return JSON.parse(json)
   return JSON.parse(marked, (_key, value: unknown) =>
     typeof value === 'string' && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value,
   )
