@@ -28,7 +28,11 @@ beforeAll(async () => {
   await lake.connection.run("SET TimeZone = 'America/St_Johns'")
 })
 
-afterAll(() => lake.close())
+afterAll(async () => {
+  // Whatever the tests above wrote is a table by the letter of the specification.
+  expect(await lake.faults()).toEqual([])
+  await lake.close()
+}, 60_000)
 
 async function faults(tablePath: string): Promise<readonly string[]> {
   return (await lintTable(lake.root, tablePath, lake.connection)).faults

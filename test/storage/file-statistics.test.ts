@@ -28,7 +28,11 @@ beforeAll(async () => {
   lake = await WriteLake.open()
 })
 
-afterAll(() => lake.close())
+afterAll(async () => {
+  // Whatever the tests above wrote is a table by the letter of the specification.
+  expect(await lake.faults()).toEqual([])
+  await lake.close()
+}, 60_000)
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'utf8')
 

@@ -26,7 +26,11 @@ beforeAll(async () => {
   lake = await WriteLake.open()
 })
 
-afterAll(() => lake.close())
+afterAll(async () => {
+  // Whatever the tests above wrote is a table by the letter of the specification.
+  expect(await lake.faults()).toEqual([])
+  await lake.close()
+}, 60_000)
 
 /** A table of partitions p = 'a', 'b', 'c' with one file each, and columns n and p. */
 async function makeTable(configuration: { readonly [key: string]: string } = {}): Promise<string> {

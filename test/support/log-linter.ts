@@ -401,6 +401,22 @@ async function lintCheckpoint(
     at('the checkpoint has a 64-bit integer where readers expect 32')
 }
 
+interface Bounds {
+  readonly min: Json
+  readonly max: Json
+  readonly nulls: Json
+}
+
+/** DuckDB's names of Delta's types, where they differ. */
+const ENGINE_TYPES: { readonly [type: string]: string } = {
+  long: 'BIGINT',
+  short: 'SMALLINT',
+  byte: 'TINYINT',
+  timestamp: 'TIMESTAMPTZ',
+  timestamp_ntz: 'TIMESTAMP',
+  string: 'VARCHAR',
+}
+
 /** Parquet's physical and converted type of Delta's primitive types. */
 const PARQUET: { readonly [type: string]: string } = {
   string: 'BYTE_ARRAY UTF8',
@@ -475,88 +491,75 @@ async function lintDataFile(
   }
   visit(fields, Number(nodes[0]?.[1]), 'of the file')
 
-  const [counted] = await connection.query(`SELECT count(*) FROM ${relation}`)
-  const rows = Number(counted?.[0])
   const stats = JSON.parse(file.stats ?? '{}') as {
     numRecords?: number
     minValues?: Json
     maxValues?: Json
     nullCount?: Json
   }
-  if (stats.numRecords !== rows) at(`${rows} rows instead of ${stats.numRecords}`)
-  if (rows === 0) at('no rows')
-  const check = async (
-    expected: readonly Field[],
-    path_: readonly string[],
-    min: Json,
-    max: Json,
-    nulls: Json,
-  ): Promise<void> => {
-    for (const name of [...Object.keys(min), ...Object.keys(max), ...Object.keys(nulls)]) {
-      if (!expected.some((field) => physical(field) === name))
+  // All that is asked of the rows is asked by one query; each answer is judged by its own function.
+  const questions: { readonly sql: string; readonly judge: (answer: number) => void }[] = []
+  const ask = (sql: string, judge: (answer: number) => void): void => {
+    questions.push({ sql, judge })
+  }
+  let rows = 0
+  ask('count(*)', (count) => {
+    rows = count
+    if (stats.numRecords !== count) at(`${count} rows instead of ${stats.numRecords}`)
+    if (count === 0) at('no rows')
+  })
+  const check = (expected: readonly Field[], above: readonly string[], part: Bounds): void => {
+    const { min, max, nulls } = part
+    for (const name of Object.keys({ ...min, ...max, ...nulls })) {
+      if (!expected.some((field) => physical(field) === name)) {
         at(`statistics of an unknown column ${name}`)
+      }
     }
     for (const field of expected) {
       const name = physical(field)
-      const type = field.type as
-        | string
-        | { readonly type: string; readonly fields?: readonly Field[] }
+      const path = [...above, name]
+      const type = field.type as string | { readonly type: string; readonly fields?: Field[] }
       if (typeof type !== 'string' && type.type === 'struct') {
-        await check(
-          type.fields ?? [],
-          [...path_, name],
-          (min[name] ?? {}) as Json,
-          (max[name] ?? {}) as Json,
-          (nulls[name] ?? {}) as Json,
-        )
+        const below = (side: Json): Json => (side[name] ?? {}) as Json
+        check(type.fields ?? [], path, { min: below(min), max: below(max), nulls: below(nulls) })
         continue
       }
-      const column = [...path_, name]
-        .map((part, i) => (i === 0 ? quoteIdentifier(part) : `[${quoteLiteral(part)}]`))
+      const column = path
+        .map((one, i) => (i === 0 ? quoteIdentifier(one) : `[${quoteLiteral(one)}]`))
         .join('')
       if (typeof type !== 'string' || ['boolean', 'binary'].includes(type)) {
         if (name in min || name in max) at(`bounds of ${name}, whose type has none`)
       } else {
-        // The bound's own text, digits and all.
-        const cast =
-          type === 'long'
-            ? 'BIGINT'
-            : type === 'integer'
-              ? 'INTEGER'
-              : type === 'short'
-                ? 'SMALLINT'
-                : type === 'byte'
-                  ? 'TINYINT'
-                  : type === 'timestamp'
-                    ? 'TIMESTAMPTZ'
-                    : type === 'timestamp_ntz'
-                      ? 'TIMESTAMP'
-                      : type === 'string'
-                        ? 'VARCHAR'
-                        : type
-        for (const [side, operator] of [
-          ['minValues', '<'],
-          ['maxValues', '>'],
+        for (const [side, bounds, operator] of [
+          ['minValues', min, '<'],
+          ['maxValues', max, '>'],
         ] as const) {
-          const bounds = side === 'minValues' ? min : max
           if (!(name in bounds)) continue
-          const exact = boundText(file.stats ?? '', side, [...path_, name])
-          const [row] = await connection.query(
-            `SELECT count(*) FROM ${relation} WHERE ${column} ${operator} CAST(${quoteLiteral(exact)} AS ${cast})`,
-          )
-          if (row?.[0] !== 0n) at(`${String(row?.[0])} values of ${name} ${operator} ${exact}`)
+          // The bound's own text, digits and all.
+          const exact = boundText(file.stats ?? '', side, path)
+          const bound = `CAST(${quoteLiteral(exact)} AS ${ENGINE_TYPES[type] ?? type})`
+          ask(`count(*) FILTER (WHERE ${column} ${operator} ${bound})`, (count) => {
+            if (count !== 0) at(`${count} values of ${name} ${operator} ${exact}`)
+          })
         }
-        const [row] = await connection.query(`SELECT count(${column}) FROM ${relation}`)
-        if (row?.[0] === 0n && name in min) at(`a bound of ${name}, which is all null`)
+        ask(`count(${column})`, (count) => {
+          if (count === 0 && name in min) at(`a bound of ${name}, which is all null`)
+        })
       }
-      if (name in nulls) {
-        const [row] = await connection.query(`SELECT count(*) - count(${column}) FROM ${relation}`)
-        if (Number(row?.[0]) !== nulls[name])
-          at(`nullCount of ${name} is ${String(nulls[name])} instead of ${String(row?.[0])}`)
-      }
+      if (!(name in nulls)) continue
+      ask(`count(*) - count(${column})`, (count) => {
+        if (count !== nulls[name]) {
+          at(`nullCount of ${name} is ${String(nulls[name])} instead of ${count}`)
+        }
+      })
     }
   }
-  await check(fields, [], stats.minValues ?? {}, stats.maxValues ?? {}, stats.nullCount ?? {})
+  const { minValues = {}, maxValues = {}, nullCount = {} } = stats
+  check(fields, [], { min: minValues, max: maxValues, nulls: nullCount })
+  const [answers] = await connection.query(
+    `SELECT ${questions.map(({ sql }) => sql).join(', ')} FROM ${relation}`,
+  )
+  for (const [i, { judge }] of questions.entries()) judge(Number(answers?.[i]))
   if (file.deletionVector !== undefined) {
     const deleted = await readDeletionVector(new LocalStore(root), tablePath, file.deletionVector)
     if (deleted.some((row) => row >= rows)) at('a deleted row beyond the end')

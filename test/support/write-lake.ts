@@ -1,6 +1,6 @@
 /** A lake in a folder of its own, written by the storage layer, for tests of what is written. */
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { writeDataFiles } from '../../storage/data-file.js'
@@ -16,6 +16,7 @@ import { scanRelation } from '../../storage/scan-relation.js'
 import { parseSchemaString, type Schema } from '../../storage/schema.js'
 import { loadSnapshot, type Snapshot } from '../../storage/snapshot.js'
 import { type CommitResult, Transaction } from '../../storage/transaction.js'
+import { lintTable } from './log-linter.js'
 
 export class WriteLake {
   readonly root: string
@@ -39,6 +40,18 @@ export class WriteLake {
   async close(): Promise<void> {
     await this.engine.close()
     rmSync(this.root, { recursive: true, force: true })
+  }
+
+  /** What the linter finds wrong with any table of the lake, each fault with the table's name. */
+  async faults(): Promise<string[]> {
+    const faults: string[] = []
+    for (const name of readdirSync(this.root, { recursive: true }).map(String)) {
+      if (!name.endsWith('/_delta_log')) continue
+      const tablePath = name.slice(0, -'/_delta_log'.length)
+      const report = await lintTable(this.root, tablePath, this.connection)
+      faults.push(...report.faults.map((fault) => `${tablePath}: ${fault}`))
+    }
+    return faults
   }
 
   /** Makes a table, with the rows of `query` when there is one. */
