@@ -1,6 +1,10 @@
 /** Actions: the records of a Delta commit, and their JSON form. */
 
 import { SqlError, SqlState } from './errors.js'
+import { parseLossless } from './lossless-json.js'
+
+/** A whole number of up to 64 bits: a bigint where a double would lose digits. */
+export type Long = number | bigint
 
 /** Where a file's deleted rows are listed. */
 export interface DeletionVectorDescriptor {
@@ -20,24 +24,51 @@ export interface AddFile {
   readonly dataChange?: boolean
   readonly stats?: string | null
   readonly deletionVector?: DeletionVectorDescriptor | null
+  readonly tags?: { readonly [key: string]: string | null } | null
+  readonly baseRowId?: Long | null
+  readonly defaultRowCommitVersion?: Long | null
+  readonly clusteringProvider?: string | null
   /** Statistics as a checkpoint's struct holds them; read where `stats` is absent. */
   readonly stats_parsed?: unknown
 }
 
+/** A data file that is no longer part of the table; what it carries beside its path describes the file. */
 export interface RemoveFile {
   readonly path: string
   readonly deletionTimestamp?: number | null
+  readonly dataChange?: boolean | null
+  readonly extendedFileMetadata?: boolean | null
+  readonly partitionValues?: { readonly [column: string]: string | null } | null
+  readonly size?: number | null
+  readonly tags?: { readonly [key: string]: string | null } | null
   readonly deletionVector?: DeletionVectorDescriptor | null
+  readonly baseRowId?: Long | null
+  readonly defaultRowCommitVersion?: Long | null
+}
+
+/** A file of changed rows; no part of the table's state. */
+export interface AddCdcFile {
+  readonly path: string
+  readonly partitionValues: { readonly [column: string]: string | null }
+  readonly size: number
+  readonly dataChange: false
+  readonly tags?: { readonly [key: string]: string | null } | null
 }
 
 export interface Metadata {
   readonly id: string
   readonly name?: string | null
   readonly description?: string | null
+  readonly format?: FileFormat | null
   readonly schemaString: string
   readonly partitionColumns: readonly string[]
   readonly configuration: { readonly [key: string]: string }
   readonly createdTime?: number | null
+}
+
+export interface FileFormat {
+  readonly provider: string
+  readonly options?: { readonly [key: string]: string } | null
 }
 
 export interface Protocol {
@@ -45,6 +76,25 @@ export interface Protocol {
   readonly minWriterVersion: number
   readonly readerFeatures?: readonly string[] | null
   readonly writerFeatures?: readonly string[] | null
+}
+
+/** How far an application has written: lets it find out whether a write of its own is in. */
+export interface SetTransaction {
+  readonly appId: string
+  readonly version: Long
+  readonly lastUpdated?: number | null
+}
+
+/** A named piece of metadata of a table feature or an application. */
+export interface DomainMetadata {
+  readonly domain: string
+  readonly configuration: string
+  readonly removed: boolean
+}
+
+/** What a commit says about itself; free JSON. */
+export interface CommitInfo {
+  readonly [key: string]: unknown
 }
 
 /** A reference from a V2 checkpoint to a file of adds and removes. */
@@ -58,7 +108,10 @@ export type Action =
   | { readonly kind: 'remove'; readonly remove: RemoveFile }
   | { readonly kind: 'metaData'; readonly metaData: Metadata }
   | { readonly kind: 'protocol'; readonly protocol: Protocol }
-  | { readonly kind: 'commitInfo'; readonly commitInfo: { readonly [key: string]: unknown } }
+  | { readonly kind: 'txn'; readonly txn: SetTransaction }
+  | { readonly kind: 'domainMetadata'; readonly domainMetadata: DomainMetadata }
+  | { readonly kind: 'cdc'; readonly cdc: AddCdcFile }
+  | { readonly kind: 'commitInfo'; readonly commitInfo: CommitInfo }
   | { readonly kind: 'sidecar'; readonly sidecar: Sidecar }
 
 /**
@@ -78,7 +131,7 @@ export function parseActions(bytes: Uint8Array, path: string): readonly Action[]
     if (line.trim() === '') continue
     let parsed: unknown
     try {
-      parsed = JSON.parse(line)
+      parsed = parseLossless(line)
     } catch (thrown) {
       throw corrupt(path, `line ${index + 1} is not JSON`, thrown)
     }
@@ -121,6 +174,26 @@ export function actionOf(record: unknown, path: string): Action | null {
     requireFields(fields.protocol, 'protocol', versions, path)
     return { kind: 'protocol', protocol: fields.protocol as unknown as Protocol }
   }
+  if (isObject(fields.txn)) {
+    requireFields(fields.txn, 'txn', { appId: 'string', version: 'long' }, path)
+    return { kind: 'txn', txn: fields.txn as unknown as SetTransaction }
+  }
+  if (isObject(fields.domainMetadata)) {
+    requireFields(fields.domainMetadata, 'domainMetadata', { domain: 'string' }, path)
+    const { domain, configuration, removed } = fields.domainMetadata
+    return {
+      kind: 'domainMetadata',
+      domainMetadata: {
+        domain: domain as string,
+        configuration: typeof configuration === 'string' ? configuration : '',
+        removed: removed === true,
+      },
+    }
+  }
+  if (isObject(fields.cdc)) {
+    requireFields(fields.cdc, 'cdc', { path: 'string' }, path)
+    return { kind: 'cdc', cdc: fields.cdc as unknown as AddCdcFile }
+  }
   if (isObject(fields.commitInfo)) return { kind: 'commitInfo', commitInfo: fields.commitInfo }
   if (isObject(fields.sidecar)) {
     requireFields(fields.sidecar, 'sidecar', { path: 'string' }, path)
@@ -132,13 +205,14 @@ export function actionOf(record: unknown, path: string): Action | null {
 function requireFields(
   object: { readonly [key: string]: unknown },
   kind: string,
-  types: { readonly [field: string]: 'string' | 'number' },
+  types: { readonly [field: string]: 'string' | 'number' | 'long' },
   path: string,
 ): void {
   for (const [field, type] of Object.entries(types)) {
     const value = object[field] ?? null
     if (value === null) throw corrupt(path, `"${kind}" has no "${field}"`)
-    if (typeof value !== type) throw corrupt(path, `"${field}" of "${kind}" is not a ${type}`)
+    const fits = type === 'long' ? isLong(value) : typeof value === type
+    if (!fits) throw corrupt(path, `"${field}" of "${kind}" is not a ${type}`)
   }
 }
 
@@ -160,6 +234,10 @@ export function corrupt(path: string, what: string, cause?: unknown): SqlError {
   return new SqlError(SqlState.dataCorrupted, `the Delta log file "${path}" is corrupt: ${what}`, {
     cause,
   })
+}
+
+function isLong(value: unknown): boolean {
+  return typeof value === 'number' || typeof value === 'bigint'
 }
 
 function isObject(value: unknown): value is { readonly [key: string]: unknown } {

@@ -1,30 +1,35 @@
 /** DemoLake: the small demonstration lake that a gateway without a lake begins with. */
 
-import { randomBytes, randomUUID } from 'node:crypto'
-import { encodeBitmapArray, encodeZ85, printDeletionVectorFile } from './deletion-vector.js'
+import type { AddFile } from './actions.js'
+import { writeCheckpoint } from './checkpoint-writer.js'
+import { writeDataFiles } from './data-file.js'
+import { writeDeletionVectors } from './deletion-vector-file.js'
 import { type EngineConnection, quoteLiteral } from './engine.js'
-import { commitPath, printVersion } from './log-path.js'
+import { assert } from './errors.js'
+import { writeChecksum } from './log-maintenance.js'
+import { defineTable } from './new-table.js'
 import type { ObjectStore } from './object-store.js'
+import { UNKNOWN } from './predicate.js'
+import { parseSchemaString } from './schema.js'
+import { type DataFile, liveFiles, loadSnapshot, type Snapshot } from './snapshot.js'
+import { Transaction } from './transaction.js'
 
 interface Column {
   readonly name: string
+  /** Delta's name of the type; `[string` is an array of strings. */
   readonly type: string
   readonly comment?: string
 }
 
-/** Seconds between two commits of the demonstration lake's history. */
+/** When the history of the demonstration lake begins; its commits are a day apart. */
 const EPOCH_MS = Date.UTC(2026, 0, 1)
 
-/** One table being written: its log so far. */
+/** One table being written, version by version. */
 class DemoTable {
   readonly #store: ObjectStore
   readonly #connection: EngineConnection
   readonly #path: string
-  readonly #columns: readonly Column[]
-  readonly #partition: string | null
-  readonly #deletionVectors: boolean
-  readonly #live = new Map<string, object>()
-  readonly #metaData: object
+  readonly #define: () => ReturnType<typeof defineTable>
   #version = 0
 
   constructor(
@@ -41,9 +46,6 @@ class DemoTable {
     this.#store = store
     this.#connection = connection
     this.#path = path
-    this.#columns = columns
-    this.#partition = options.partition ?? null
-    this.#deletionVectors = options.deletionVectors ?? false
     const fields = columns.map((column) => ({
       name: column.name,
       type: column.type.startsWith('[')
@@ -52,214 +54,98 @@ class DemoTable {
       nullable: true,
       metadata: column.comment === undefined ? {} : { comment: column.comment },
     }))
-    this.#metaData = {
-      id: randomUUID(),
-      name: path.replace('/', '.'),
-      description: options.description,
-      format: { provider: 'parquet', options: {} },
-      schemaString: JSON.stringify({ type: 'struct', fields }),
-      partitionColumns: this.#partition === null ? [] : [this.#partition],
-      configuration: this.#deletionVectors ? { 'delta.enableDeletionVectors': 'true' } : {},
-      createdTime: EPOCH_MS,
-    }
-  }
-
-  get #protocol(): object {
-    return this.#deletionVectors
-      ? {
-          minReaderVersion: 3,
-          minWriterVersion: 7,
-          readerFeatures: ['deletionVectors'],
-          writerFeatures: ['deletionVectors', 'appendOnly', 'invariants'],
-        }
-      : { minReaderVersion: 1, minWriterVersion: 2 }
+    this.#define = () =>
+      defineTable({
+        tablePath: path,
+        name: path.replace('/', '.'),
+        description: options.description,
+        schema: parseSchemaString(JSON.stringify({ type: 'struct', fields })),
+        partitionColumns: options.partition === undefined ? [] : [options.partition],
+        configuration:
+          options.deletionVectors === true ? { 'delta.enableDeletionVectors': 'true' } : {},
+        createdMs: EPOCH_MS,
+      })
   }
 
   /** Commits the rows of `query`; with `replace` every file before goes. */
   async write(query: string, operation: string, replace = false): Promise<void> {
-    const actions: object[] = []
-    if (replace) {
-      for (const path of this.#live.keys())
-        actions.push({ remove: { path, deletionTimestamp: this.#timeMs(), dataChange: true } })
-      this.#live.clear()
+    const transaction = await this.#begin()
+    const written = await writeDataFiles(this.#store, this.#connection, transaction.target, {
+      query,
+    })
+    if (replace && transaction.snapshot !== null) {
+      transaction.readWholeTable()
+      transaction.remove(liveFiles(transaction.snapshot))
     }
-    const values = this.#partition === null ? [null] : await this.#partitionValues(query)
-    for (const value of values) {
-      const add = await this.#writeFile(query, value)
-      this.#live.set(add.path, add)
-      actions.push({ add })
-    }
-    await this.#commit(operation, actions)
+    transaction.add(written.files)
+    await this.#commit(transaction, operation, { numOutputRows: written.rowCount })
   }
 
   /** Deletes the rows for which `condition` holds by deletion vectors. */
   async delete(condition: string): Promise<void> {
-    const actions: object[] = []
-    for (const [path, known] of [...this.#live]) {
-      const add = known as { readonly size: number; readonly stats: string }
-      const file = quoteLiteral(this.#store.engineUrl(`${this.#path}/${decodeURIComponent(path)}`))
+    const transaction = await this.#begin()
+    assert(transaction.snapshot !== null, 'the table has rows')
+    const touched: { readonly file: DataFile; readonly rows: readonly number[] }[] = []
+    for (const file of liveFiles(transaction.snapshot)) {
+      const url = quoteLiteral(this.#store.engineUrl(file.path))
       const rows = await this.#connection.query(
-        `SELECT file_row_number FROM read_parquet(${file}, hive_partitioning = true) WHERE ${condition} ORDER BY 1`,
+        `SELECT file_row_number FROM read_parquet(${url}, hive_partitioning = false) WHERE ${condition} ORDER BY 1`,
       )
-      if (rows.length === 0) continue
-      const bitmap = encodeBitmapArray(rows.map((row) => Number(row[0])))
-      const uuid = randomBytes(16)
-      const name = `deletion_vector_${uuid.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')}.bin`
-      await this.#store.write(`${this.#path}/${name}`, printDeletionVectorFile(bitmap))
-      const deletionVector = {
-        storageType: 'u',
-        pathOrInlineDv: encodeZ85(uuid),
-        offset: 1,
-        sizeInBytes: bitmap.length,
-        cardinality: rows.length,
-      }
-      actions.push({
-        remove: {
-          path,
-          deletionTimestamp: this.#timeMs(),
-          dataChange: true,
-          extendedFileMetadata: true,
-          partitionValues: (known as { partitionValues: object }).partitionValues,
-          size: add.size,
-        },
-      })
-      const changed = {
-        ...known,
-        deletionVector,
-        stats: JSON.stringify({ ...(JSON.parse(add.stats) as object), tightBounds: false }),
-      }
-      this.#live.set(path, changed)
-      actions.push({ add: changed })
+      if (rows.length > 0) touched.push({ file, rows: rows.map((row) => Number(row[0])) })
     }
-    await this.#commit('DELETE', actions)
+    const vectors = await writeDeletionVectors(
+      this.#store,
+      this.#path,
+      touched.map(({ rows }) => rows),
+    )
+    transaction.recordRead(UNKNOWN, liveFiles(transaction.snapshot))
+    transaction.remove(touched.map(({ file }) => file))
+    transaction.add(
+      touched.map(
+        ({ file }, i): AddFile => ({
+          ...file.add,
+          stats: file.add.stats?.replace('"tightBounds":true', '"tightBounds":false') ?? null,
+          deletionVector: vectors[i] ?? null,
+        }),
+      ),
+    )
+    const deleted = touched.reduce((sum, { rows }) => sum + rows.length, 0)
+    await this.#commit(transaction, 'DELETE', { numDeletedRows: deleted })
   }
 
   /** A classic checkpoint of the newest version, with the hint that names it. */
   async checkpoint(): Promise<void> {
-    const version = this.#version - 1
-    const rows = [
-      { protocol: this.#protocol },
-      { metaData: this.#metaData },
-      ...[...this.#live.values()].map((add) => ({ add: { ...add, dataChange: false } })),
-    ]
-    const source = `${this.#path}/_delta_log/.checkpoint-${version}.json`
-    await this.#store.write(source, lines(rows))
-    const target = `${this.#path}/_delta_log/${printVersion(version)}.checkpoint.parquet`
-    const features = this.#deletionVectors
-      ? ', "readerFeatures": "VARCHAR[]", "writerFeatures": "VARCHAR[]"'
-      : ''
-    const vector = this.#deletionVectors
-      ? ', "deletionVector": STRUCT("storageType" VARCHAR, "pathOrInlineDv" VARCHAR, "offset" INTEGER, "sizeInBytes" INTEGER, cardinality BIGINT)'
-      : ''
-    const columns =
-      `{protocol: 'STRUCT("minReaderVersion" INTEGER, "minWriterVersion" INTEGER${features.replaceAll(/": "/g, '" ').replaceAll('[]"', '[]')})', ` +
-      `"metaData": 'STRUCT(id VARCHAR, "name" VARCHAR, description VARCHAR, format STRUCT(provider VARCHAR, options MAP(VARCHAR, VARCHAR)), "schemaString" VARCHAR, "partitionColumns" VARCHAR[], configuration MAP(VARCHAR, VARCHAR), "createdTime" BIGINT)', ` +
-      `"add": 'STRUCT(path VARCHAR, "partitionValues" MAP(VARCHAR, VARCHAR), size BIGINT, "modificationTime" BIGINT, "dataChange" BOOLEAN, stats VARCHAR${vector})'}`
-    await this.#connection.run(
-      `COPY (SELECT * FROM read_json(${quoteLiteral(this.#store.engineUrl(source))}, format = 'newline_delimited', columns = ${columns})) TO ${quoteLiteral(this.#store.engineUrl(target))} (FORMAT parquet)`,
-    )
-    await this.#store.delete(source)
-    const size = rows.length
-    await this.#store.write(`${this.#path}/_delta_log/_last_checkpoint`, lines([{ version, size }]))
+    const snapshot = await this.#snapshot()
+    assert(snapshot !== null, 'the table has a version')
+    await writeCheckpoint(this.#store, this.#connection, snapshot, this.#timeMs())
   }
 
   #timeMs(): number {
     return EPOCH_MS + this.#version * 86_400_000
   }
 
-  async #partitionValues(query: string): Promise<(string | null)[]> {
-    const rows = await this.#connection.query(
-      `SELECT DISTINCT "${this.#partition}"::VARCHAR FROM (${query}) ORDER BY 1`,
-    )
-    return rows.map((row) => row[0] as string | null)
+  #snapshot(): Promise<Snapshot | null> {
+    return loadSnapshot(this.#store, this.#connection, this.#path, null)
   }
 
-  async #writeFile(
-    query: string,
-    partitionValue: string | null,
-  ): Promise<{ readonly path: string; readonly [key: string]: unknown }> {
-    const folder = this.#partition === null ? '' : `${this.#partition}=${partitionValue}/`
-    const path = `${folder}part-${printVersion(this.#version).slice(-5)}-${randomUUID()}.zstd.parquet`
-    const stored = this.#columns.filter((column) => column.name !== this.#partition)
-    const where =
-      this.#partition === null
-        ? ''
-        : ` WHERE "${this.#partition}"::VARCHAR = ${quoteLiteral(partitionValue ?? '')}`
-    const list = stored.map((column) => `"${column.name}"`).join(', ')
-    const target = this.#store.engineUrl(`${this.#path}/${path}`)
-    // The store makes the folder when it writes; COPY does not.
-    await this.#store.write(`${this.#path}/${folder}.keep`, new Uint8Array())
-    await this.#connection.run(
-      `COPY (SELECT ${list} FROM (${query})${where}) TO ${quoteLiteral(target)} (FORMAT parquet, COMPRESSION zstd)`,
-    )
-    await this.#store.delete(`${this.#path}/${folder}.keep`)
-    const size = (await this.#store.stat(`${this.#path}/${path}`))?.sizeBytes ?? 0
-    return {
-      path,
-      partitionValues: this.#partition === null ? {} : { [this.#partition]: partitionValue },
-      size,
-      modificationTime: this.#timeMs(),
-      dataChange: true,
-      stats: await this.#statistics(target, stored),
-    }
+  async #begin(): Promise<Transaction> {
+    const options = { now: () => this.#timeMs() }
+    const snapshot = await this.#snapshot()
+    return snapshot === null
+      ? Transaction.create(this.#store, this.#define(), options)
+      : Transaction.begin(this.#store, snapshot, options)
   }
 
-  async #statistics(file: string, columns: readonly Column[]): Promise<string> {
-    const bounded = columns.filter((column) =>
-      /^(long|integer|date|string|double|decimal)/.test(column.type),
-    )
-    const items = [
-      'count(*)::VARCHAR',
-      ...columns.map((column) => `(count(*) - count("${column.name}"))::VARCHAR`),
-      ...bounded.flatMap((column) => [
-        `min("${column.name}")::VARCHAR`,
-        `max("${column.name}")::VARCHAR`,
-      ]),
-    ]
-    const [row] = await this.#connection.query(
-      `SELECT ${items.join(', ')} FROM read_parquet(${quoteLiteral(file)}, hive_partitioning = false)`,
-    )
-    const values = (row ?? []) as (string | null)[]
-    const literal = (column: Column, text: string): string =>
-      /^(string|date)/.test(column.type) ? JSON.stringify(text) : text
-    const pick = (offset: number): string =>
-      bounded
-        .flatMap((column, i) => {
-          const text = values[1 + columns.length + i * 2 + offset]
-          return text === null || text === undefined
-            ? []
-            : [`${JSON.stringify(column.name)}:${literal(column, text)}`]
-        })
-        .join(',')
-    const nulls = columns
-      .map((column, i) => `${JSON.stringify(column.name)}:${values[1 + i]}`)
-      .join(',')
-    return `{"numRecords":${values[0]},"minValues":{${pick(0)}},"maxValues":{${pick(1)}},"nullCount":{${nulls}}}`
-  }
-
-  async #commit(operation: string, actions: readonly object[]): Promise<void> {
-    const commitInfo = {
-      timestamp: this.#timeMs(),
-      operation,
-      operationParameters: {},
-      isolationLevel: 'WriteSerializable',
-      isBlindAppend: operation === 'WRITE',
-      operationMetrics: {},
-      engineInfo: 'Lakegate',
-      txnId: randomUUID(),
-    }
-    const head =
-      this.#version === 0 ? [{ protocol: this.#protocol }, { metaData: this.#metaData }] : []
-    await this.#store.write(
-      `${this.#path}/${commitPath(this.#version)}`,
-      lines([{ commitInfo }, ...head, ...actions]),
-    )
+  async #commit(
+    transaction: Transaction,
+    operation: string,
+    metrics: { readonly [name: string]: number },
+  ): Promise<void> {
+    const result = await transaction.commit({ operation, metrics })
+    assert(result.kind === 'committed', 'nobody else writes a lake that is being made')
+    await writeChecksum(this.#store, transaction)
     this.#version++
   }
-}
-
-function lines(records: readonly object[]): Uint8Array {
-  return new TextEncoder().encode(`${records.map((record) => JSON.stringify(record)).join('\n')}\n`)
 }
 
 /**

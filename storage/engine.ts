@@ -169,8 +169,7 @@ export class EngineConnection {
   async query(sql: string, values: readonly EngineValue[] = []): Promise<Scalar[][]> {
     const prepared = await this.prepare(sql)
     try {
-      const { columns, chunks } = await prepared.collect(values)
-      return chunks.flatMap((chunk) => readRows(chunk, columns))
+      return await prepared.rows(values)
     } finally {
       prepared.destroy()
     }
@@ -327,6 +326,20 @@ export class EnginePrepared {
         (_, i) => new RowChunk(duckdb.result_get_chunk(result, i)),
       ),
     }
+  }
+
+  /**
+   * Executes a query known to be small and answers its rows as JavaScript values.
+   *
+   * Read by the types of the result itself: those of the statement are not known yet while a
+   * parameter has none.
+   */
+  async rows(values: readonly EngineValue[] = []): Promise<Scalar[][]> {
+    const result = await this.#execute(values)
+    const columns = resultColumns(result)
+    return Array.from({ length: duckdb.result_chunk_count(result) }, (_, i) =>
+      readRows(new RowChunk(duckdb.result_get_chunk(result, i)), columns),
+    ).flat()
   }
 
   /** Executes a changing statement and answers how many rows it touched. */

@@ -4,6 +4,7 @@
 export const SqlState = {
   successfulCompletion: '00000',
   warning: '01000',
+  transactionResolutionUnknown: '08007',
   protocolViolation: '08P01',
   featureNotSupported: '0A000',
   cardinalityViolation: '21000',
@@ -50,6 +51,7 @@ export const SqlState = {
   serializationFailure: '40001',
   insufficientPrivilege: '42501',
   syntaxError: '42601',
+  invalidName: '42602',
   duplicateColumn: '42701',
   ambiguousColumn: '42702',
   undefinedColumn: '42703',

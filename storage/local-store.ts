@@ -5,7 +5,16 @@ import type { Dirent } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import * as nodePath from 'node:path'
 import { SqlError, SqlState } from './errors.js'
-import type { ObjectEntry, ObjectStore, PutIfAbsentResult } from './object-store.js'
+import type {
+  ObjectEntry,
+  ObjectStore,
+  PutIfAbsentResult,
+  StagedFile,
+  Staging,
+} from './object-store.js'
+
+/** How the name of a staging folder begins; Delta's readers pass over it. */
+const STAGING = '_staging-'
 
 /** An ObjectStore whose objects are the files under `root`; temporary files are hidden from listings. */
 export class LocalStore implements ObjectStore {
@@ -24,6 +33,7 @@ export class LocalStore implements ObjectStore {
     const visit = async (folder: string): Promise<void> => {
       for (const entry of await this.#entries(folder)) {
         const path = folder === '' ? entry.name : `${folder}/${entry.name}`
+        if (entry.isDirectory() && entry.name.startsWith(STAGING)) continue
         if (entry.isDirectory()) await visit(path)
         else if (!isTemporary(entry.name)) {
           const object = await this.stat(path)
@@ -40,6 +50,7 @@ export class LocalStore implements ObjectStore {
   async listFolders(prefix: string): Promise<readonly string[]> {
     const names: string[] = []
     for (const entry of await this.#entries(trimSlash(prefix))) {
+      if (entry.name.startsWith(STAGING)) continue
       if (entry.isDirectory()) names.push(entry.name)
       else if (entry.isSymbolicLink()) {
         const target = await fs.stat(this.#locate(`${prefix}/${entry.name}`)).catch(() => null)
@@ -112,19 +123,68 @@ export class LocalStore implements ObjectStore {
         // link() fails when the name is taken, whoever took it: this line decides a race.
         await fs.link(temporary, target)
       } catch (thrown) {
+        await removeQuietly(temporary)
         if (codeOf(thrown) === 'EEXIST') return 'exists'
         throw thrown
-      } finally {
-        await fs.rm(temporary, { force: true })
       }
       try {
         await syncFolder(nodePath.dirname(target))
-      } catch {
-        // The name is there for all to see, but may not outlive a crash.
-        return 'unknown'
+      } catch (thrown) {
+        // The name is there for all to see. Reading it back would prove nothing about a crash, and
+        // a second fsync after a failed one reports success without having written: so it is said.
+        throw new SqlError(
+          SqlState.transactionResolutionUnknown,
+          `"${path}" was written, but could not be made durable: ${codeOf(thrown) ?? thrown}`,
+          { cause: thrown },
+        )
+      } finally {
+        await removeQuietly(temporary)
       }
       return 'created'
     })
+  }
+
+  async openStaging(prefix: string): Promise<Staging> {
+    const above = this.#locate(trimSlash(prefix))
+    const folder = nodePath.join(above, STAGING + randomUUID())
+    await this.#translated(prefix, async () => {
+      await makeFolder(above)
+      await fs.mkdir(folder)
+    })
+    return {
+      engineUrl: folder,
+      append: (name, bytes) =>
+        this.#translated(prefix, () => fs.appendFile(nodePath.join(folder, name), bytes)),
+      publish: (files) => this.#translated(prefix, () => this.#publish(folder, files)),
+      discard: async () => {
+        await fs.rm(folder, { recursive: true, force: true }).catch(noop)
+      },
+    }
+  }
+
+  async #publish(folder: string, files: readonly StagedFile[]): Promise<readonly ObjectEntry[]> {
+    const folders = new Set<string>()
+    const entries: ObjectEntry[] = []
+    for (const file of files) {
+      const staged = nodePath.join(folder, file.name)
+      const target = this.#locate(file.path)
+      await syncFile(staged)
+      await makeFolder(nodePath.dirname(target))
+      // Not rename(): what exists is never replaced.
+      await fs.link(staged, target)
+      await removeQuietly(staged)
+      folders.add(nodePath.dirname(target))
+    }
+    for (const path of folders) await syncFolder(path)
+    for (const file of files) {
+      const found = await fs.stat(this.#locate(file.path))
+      entries.push({
+        path: file.path,
+        sizeBytes: found.size,
+        modifiedMs: Math.floor(found.mtimeMs),
+      })
+    }
+    return entries
   }
 
   async delete(path: string): Promise<void> {
@@ -133,8 +193,7 @@ export class LocalStore implements ObjectStore {
 
   async #writeTemporary(target: string, bytes: Uint8Array): Promise<string> {
     const folder = nodePath.dirname(target)
-    const made = await fs.mkdir(folder, { recursive: true })
-    if (made !== undefined) await syncFolders(nodePath.dirname(made), nodePath.dirname(folder))
+    await makeFolder(folder)
     const temporary = nodePath.join(folder, `.${nodePath.basename(target)}.${randomUUID()}.tmp`)
     const file = await fs.open(temporary, 'wx')
     try {
@@ -209,11 +268,33 @@ function trimSlash(path: string): string {
   return path.replace(/\/+$/, '')
 }
 
+/** Makes `folder` and those above it, durably. */
+async function makeFolder(folder: string): Promise<void> {
+  const made = await fs.mkdir(folder, { recursive: true })
+  if (made !== undefined) await syncFolders(nodePath.dirname(made), nodePath.dirname(folder))
+}
+
+async function removeQuietly(path: string): Promise<void> {
+  // Only a name is left behind that no listing shows.
+  await fs.rm(path, { force: true }).catch(noop)
+}
+
+function noop(): void {}
+
 /** Makes new folders durable: each name stands in the folder above it, from `first` down to `last`. */
 async function syncFolders(first: string, last: string): Promise<void> {
   for (let folder = last; folder.length >= first.length; folder = nodePath.dirname(folder)) {
     await syncFolder(folder)
     if (folder === first) return
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const handle = await fs.open(path, 'r+')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
   }
 }
 

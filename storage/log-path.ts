@@ -22,6 +22,19 @@ export function commitPath(version: number): string {
   return `_delta_log/${printVersion(version)}.json`
 }
 
+/** Path of the classic checkpoint of `version`, relative to the table. */
+export function checkpointPath(version: number): string {
+  return `_delta_log/${printVersion(version)}.checkpoint.parquet`
+}
+
+/** Path of the checksum of `version`, relative to the table. */
+export function checksumPath(version: number): string {
+  return `_delta_log/${printVersion(version)}.crc`
+}
+
+/** Path of the hint at the newest checkpoint, relative to the table. */
+export const LAST_CHECKPOINT_PATH = '_delta_log/_last_checkpoint'
+
 /**
  * What the file named `name` in the log is, or null for noise.
  *

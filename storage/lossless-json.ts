@@ -24,3 +24,39 @@ export function quoteNonFinite(json: string): string {
     token.startsWith('"') ? token : `"${token}"`,
   )
 }
+
+/** Marks a whole number on its way through JSON.parse or JSON.stringify; no text of a log begins so. */
+const MARK = '\u0000whole:'
+
+/**
+ * The value of a JSON text, whole numbers beyond 2^53 as bigint.
+ *
+ * @example
+ * parseLossless('{"a":9007199254740993,"b":1}')   // { a: 9007199254740993n, b: 1 }
+ */
+export function parseLossless(json: string): unknown {
+  if (!/\d{16}/.test(json)) return JSON.parse(json)
+  const marked = json.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
+    /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token))
+      ? JSON.stringify(MARK + token)
+      : token,
+  )
+  // Most long digits stand inside texts: only a mark that was set is worth the slower reading.
+  if (marked === json) return JSON.parse(json)
+  return JSON.parse(marked, (_key, value: unknown) =>
+    typeof value === 'string' && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value,
+  )
+}
+
+/**
+ * JSON on one line, a bigint as a number of as many digits as it has.
+ *
+ * @example
+ * printLossless({ a: 9007199254740993n })   // '{"a":9007199254740993}'
+ */
+export function printLossless(value: unknown): string {
+  const printed = JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'bigint' ? MARK + String(part) : part,
+  )
+  return printed.replace(/"\\u0000whole:(-?\d+)"/g, '$1')
+}

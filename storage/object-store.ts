@@ -11,6 +11,38 @@ export interface ObjectEntry {
 /** Answer of `putIfAbsent`; see there. */
 export type PutIfAbsentResult = 'created' | 'exists' | 'unknown'
 
+/** A file the engine has written into a staging folder, and the object it is to become. */
+export interface StagedFile {
+  /** Name below the staging folder, with forward slashes. */
+  readonly name: string
+  /** Path of the object. */
+  readonly path: string
+}
+
+/**
+ * A folder of its own in which the engine writes files that are not objects yet.
+ *
+ * Nothing in it is ever listed as an object. Whatever was not published vanishes with `discard`.
+ */
+export interface Staging {
+  /** The folder as the engine writes into it. */
+  readonly engineUrl: string
+
+  /** Adds `bytes` to the end of the staged file `name`, which the engine may then read. */
+  append(name: string, bytes: Uint8Array): Promise<void>
+
+  /**
+   * Makes objects of `files`, each whole and durable, and answers them in that order.
+   *
+   * Creates only: 58030 when an object of that path exists. After a failure some of them may have
+   * been published and others not.
+   */
+  publish(files: readonly StagedFile[]): Promise<readonly ObjectEntry[]>
+
+  /** Removes the folder with all that is in it; never fails. */
+  discard(): Promise<void>
+}
+
 /**
  * A flat space of immutable-or-replaced objects under one root (a lake).
  *
@@ -47,15 +79,19 @@ export interface ObjectStore {
    *
    * Answers 'exists' whoever created it; the content is then not compared. Of several callers
    * racing on one path at most one is told 'created'. 'unknown' means the request failed after it
-   * may have taken effect: the caller must read back before trying again.
+   * may have taken effect: the caller must read back before trying again. An SqlError means that
+   * it has not taken effect, except 08007: the object is there, but may not outlive a crash.
    */
   putIfAbsent(path: string, bytes: Uint8Array): Promise<PutIfAbsentResult>
 
   /** Removes `path`; a missing object is no failure. */
   delete(path: string): Promise<void>
 
+  /** A new staging folder for objects of folder `prefix`. */
+  openStaging(prefix: string): Promise<Staging>
+
   /**
-   * The name by which DuckDB opens `path` for reading or writing a whole file.
+   * The name by which DuckDB opens `path` for reading.
    *
    * For a local folder this is the absolute path.
    */

@@ -45,6 +45,21 @@ export function planScan(snapshot: Snapshot, predicate: Predicate): Scan {
   }
 }
 
+/**
+ * Whether `file` may hold a row for which `predicate` is true; false is a proof.
+ *
+ * The file need not be one of the snapshot's: its partition values and statistics are looked at.
+ */
+export function fileMayMatch(snapshot: Snapshot, file: DataFile, predicate: Predicate): boolean {
+  const partitions = new Set(snapshot.metadata.partitionColumns.map((name) => name.toLowerCase()))
+  const statistics = lazily(() => parseStatistics(file))
+  return mayMatch(predicate, (path) =>
+    path.length === 1 && partitions.has((path[0] ?? '').toLowerCase())
+      ? partitionFacts(snapshot, file, path)
+      : columnFacts(snapshot, statistics(), file, path),
+  )
+}
+
 /** The name under which a column stands in files, statistics and partition values. */
 export function physicalName(snapshot: Snapshot, field: StructField): string {
   const physical = field.metadata['delta.columnMapping.physicalName']

@@ -138,6 +138,85 @@ function parseDataType(json: unknown): DataType {
   }
 }
 
+/**
+ * The `schemaString` of `schema`; `parseSchemaString` of it is the same schema.
+ *
+ * Delta protocol, "Schema Serialization Format".
+ */
+export function printSchemaString(schema: Schema): string {
+  return JSON.stringify(printDataType({ kind: 'struct', fields: schema.fields }))
+}
+
+function printDataType(type: DataType): unknown {
+  switch (type.kind) {
+    case 'primitive':
+      return type.name
+    case 'decimal':
+      return `decimal(${type.precision},${type.scale})`
+    case 'interval':
+      return type.spelling
+    case 'struct':
+      return {
+        type: 'struct',
+        fields: type.fields.map((field) => ({
+          name: field.name,
+          type: printDataType(field.type),
+          nullable: field.nullable,
+          metadata: field.metadata,
+        })),
+      }
+    case 'array':
+      return {
+        type: 'array',
+        elementType: printDataType(type.element),
+        containsNull: type.containsNull,
+      }
+    case 'map':
+      return {
+        type: 'map',
+        keyType: printDataType(type.key),
+        valueType: printDataType(type.value),
+        valueContainsNull: type.valueContainsNull,
+      }
+  }
+}
+
+/** Every field of `fields` and of the structs in them, at any depth, in order. */
+export function* allFields(fields: readonly StructField[]): Generator<StructField> {
+  for (const field of fields) {
+    yield field
+    yield* allFields(nestedFields(field.type))
+  }
+}
+
+function nestedFields(type: DataType): readonly StructField[] {
+  switch (type.kind) {
+    case 'struct':
+      return type.fields
+    case 'array':
+      return nestedFields(type.element)
+    case 'map':
+      return [...nestedFields(type.key), ...nestedFields(type.value)]
+    default:
+      return []
+  }
+}
+
+/** Whether a value of `type` is, or holds at any depth, one for which `test` is true. */
+export function typeSome(type: DataType, test: (type: DataType) => boolean): boolean {
+  if (test(type)) return true
+  switch (type.kind) {
+    case 'struct':
+      return type.fields.some((field) => typeSome(field.type, test))
+    case 'array':
+      return typeSome(type.element, test)
+    case 'map':
+      return typeSome(type.key, test) || typeSome(type.value, test)
+    default:
+      return false
+  }
+}
+
 const ENGINE_NAMES: Readonly<Record<PrimitiveName, ScalarTypeName>> = {
   string: 'VARCHAR',
   long: 'BIGINT',

@@ -4,16 +4,18 @@ import {
   type Action,
   actionOf,
   type AddFile,
+  type CommitInfo,
   corrupt,
   type Metadata,
   parseActions,
   type Protocol,
+  type SetTransaction,
 } from './actions.js'
 import { deletionVectorId } from './deletion-vector.js'
 import { type EngineConnection, quoteLiteral } from './engine.js'
 import { SqlError, SqlState } from './errors.js'
 import { resolvePath } from './file-path.js'
-import { quoteNonFinite, quoteNumbers } from './lossless-json.js'
+import { parseLossless, quoteNonFinite, quoteNumbers } from './lossless-json.js'
 import { commitPath, parseLogFileName } from './log-path.js'
 import type { ObjectEntry, ObjectStore } from './object-store.js'
 import { parseSchemaString, type Schema } from './schema.js'
@@ -44,6 +46,20 @@ export interface Snapshot {
   readonly files: readonly DataFile[]
   /** Bytes of all live files. */
   readonly sizeBytes: number
+  /** The newest transaction of each application, by its id. */
+  readonly transactions: ReadonlyMap<string, SetTransaction>
+  /** The configuration of each metadata domain, by its name; removed ones are left out. */
+  readonly domains: ReadonlyMap<string, string>
+}
+
+/** Every live data file of `snapshot`, once. */
+export function liveFiles(snapshot: Snapshot): Iterable<DataFile> {
+  return snapshot.files
+}
+
+/** How many data files `snapshot` has. */
+export function fileCount(snapshot: Snapshot): number {
+  return snapshot.files.length
 }
 
 /** One committed version, as far as the log still tells. */
@@ -64,6 +80,8 @@ interface Replay {
   protocol: Protocol | undefined
   metadata: Metadata | undefined
   readonly files: Map<string, DataFile>
+  readonly transactions: Map<string, SetTransaction>
+  readonly domains: Map<string, string>
 }
 
 /**
@@ -122,18 +140,29 @@ async function loadListed(
 }
 
 /**
- * `previous` brought up to the newest version; the same object when nothing was committed since.
+ * `previous` brought up to the newest version, or to version `upTo`; the same object when nothing
+ * was committed since.
  *
  * Asks the store only whether the next version exists.
  */
-export async function refreshSnapshot(store: ObjectStore, previous: Snapshot): Promise<Snapshot> {
+export async function refreshSnapshot(
+  store: ObjectStore,
+  previous: Snapshot,
+  upTo: number = Number.POSITIVE_INFINITY,
+): Promise<Snapshot> {
   let target = previous.version
-  while ((await store.stat(`${previous.tablePath}/${commitPath(target + 1)}`)) !== null) target++
+  while (
+    target < upTo &&
+    (await store.stat(`${previous.tablePath}/${commitPath(target + 1)}`)) !== null
+  )
+    target++
   if (target === previous.version) return previous
   const replay: Replay = {
     protocol: previous.protocol,
     metadata: previous.metadata,
     files: new Map(previous.files.map((file) => [fileKey(file), file])),
+    transactions: new Map(previous.transactions),
+    domains: new Map(previous.domains),
   }
   return replayCommits(store, previous.tablePath, replay, previous.version + 1, target)
 }
@@ -173,7 +202,7 @@ export async function readCommitInfo(
   store: ObjectStore,
   tablePath: string,
   version: number,
-): Promise<{ readonly [key: string]: unknown } | null> {
+): Promise<CommitInfo | null> {
   const path = `${tablePath}/${commitPath(version)}`
   const bytes = await store.read(path)
   if (bytes === null) return null
@@ -227,20 +256,22 @@ function printTime(timestampMs: number): string {
   return Number.isNaN(date.getTime()) ? `${timestampMs} ms since 1970` : date.toISOString()
 }
 
-interface CheckpointStart {
+/** A checkpoint all of whose files are there. */
+export interface CheckpointStart {
   readonly version: number
   readonly paths: readonly string[]
   readonly format: 'parquet' | 'json'
 }
 
-interface Log {
+/** What lies in a table's log. */
+export interface Log {
   readonly newest: number | null
   readonly commits: ReadonlyMap<number, ObjectEntry>
   /** Complete checkpoints, oldest first. */
   readonly checkpoints: readonly CheckpointStart[]
 }
 
-async function listLog(store: ObjectStore, tablePath: string): Promise<Log> {
+export async function listLog(store: ObjectStore, tablePath: string): Promise<Log> {
   const folder = `${tablePath}/_delta_log`
   const commits = new Map<number, ObjectEntry>()
   const checkpoints: CheckpointStart[] = []
@@ -302,7 +333,13 @@ function noSuchVersion(log: Log, tablePath: string, version: number): SqlError {
 }
 
 function emptyReplay(): Replay {
-  return { protocol: undefined, metadata: undefined, files: new Map() }
+  return {
+    protocol: undefined,
+    metadata: undefined,
+    files: new Map(),
+    transactions: new Map(),
+    domains: new Map(),
+  }
 }
 
 async function replayCheckpoint(
@@ -324,11 +361,11 @@ async function replayCheckpoint(
       if (bytes === null) throw corrupt(path, 'it is missing')
       for (const action of parseActions(bytes, path)) take(action)
     } else {
-      for (const action of await readCheckpointFile(store, connection, path)) take(action)
+      for (const action of await readCheckpointFile(store, connection, path, STATE)) take(action)
     }
   }
   for (const path of sidecars) {
-    for (const action of await readCheckpointFile(store, connection, path)) take(action)
+    for (const action of await readCheckpointFile(store, connection, path, STATE)) take(action)
   }
   if (replay.protocol === undefined || replay.metadata === undefined) {
     throw corrupt(start.paths[0] ?? tablePath, 'it holds no protocol or no metaData')
@@ -336,18 +373,24 @@ async function replayCheckpoint(
   return replay
 }
 
-async function readCheckpointFile(
+/** The columns of a checkpoint that a snapshot is made of. */
+const STATE = ['add', 'metaData', 'protocol', 'sidecar', 'txn', 'domainMetadata']
+
+/** The actions in the named columns of a checkpoint in Parquet; XX001 when it cannot be read. */
+export async function readCheckpointFile(
   store: ObjectStore,
   connection: EngineConnection,
   path: string,
+  columns: readonly string[],
 ): Promise<Action[]> {
   const file = `read_parquet(${quoteLiteral(escapeGlob(store.engineUrl(path)))}, hive_partitioning = false)`
   try {
     const prepared = await connection.prepare(`SELECT * FROM ${file}`)
     const present = new Set(prepared.columns.map((column) => column.name))
     prepared.destroy()
-    const wanted = ['add', 'metaData', 'protocol', 'sidecar'].filter((name) => present.has(name))
-    if (wanted.length === 0) throw corrupt(path, 'it holds no actions')
+    if (!STATE.some((name) => present.has(name))) throw corrupt(path, 'it holds no actions')
+    const wanted = columns.filter((name) => present.has(name))
+    if (wanted.length === 0) return []
     const items = wanted.map(
       (name) => `CASE WHEN "${name}" IS NOT NULL THEN to_json("${name}")::VARCHAR END`,
     )
@@ -359,7 +402,7 @@ async function readCheckpointFile(
         const printed = row[i]
         if (typeof printed !== 'string') continue
         const text = quoteNonFinite(printed)
-        const record = JSON.parse(text) as { stats?: unknown; stats_parsed?: unknown }
+        const record = parseLossless(text) as { stats?: unknown; stats_parsed?: unknown }
         // Statistics kept only as a struct hold numbers of any length: they are read losslessly.
         if (name === 'add' && typeof record.stats !== 'string') {
           record.stats_parsed = (
@@ -399,7 +442,7 @@ async function replayCommits(
 }
 
 /** A commit that another engine is still writing looks cut off: it is read again before it is called corrupt. */
-async function readCommit(store: ObjectStore, path: string): Promise<readonly Action[]> {
+export async function readCommit(store: ObjectStore, path: string): Promise<readonly Action[]> {
   for (let attempt = 0; ; attempt++) {
     const bytes = await store.read(path)
     if (bytes === null) throw corrupt(path, 'it is missing, the log has a gap there')
@@ -436,6 +479,16 @@ function apply(replay: Replay, action: Action, store: ObjectStore, tablePath: st
     case 'protocol':
       replay.protocol = action.protocol
       return
+    case 'txn':
+      replay.transactions.set(action.txn.appId, action.txn)
+      return
+    case 'domainMetadata': {
+      const { domain, configuration, removed } = action.domainMetadata
+      if (removed) replay.domains.delete(domain)
+      else replay.domains.set(domain, configuration)
+      return
+    }
+    case 'cdc':
     case 'commitInfo':
     case 'sidecar':
       return
@@ -457,10 +510,13 @@ function finish(replay: Replay, tablePath: string, version: number): Snapshot {
     columnMapping: columnMappingOf(replay.protocol, replay.metadata),
     files,
     sizeBytes: files.reduce((sum, file) => sum + Number(file.add.size), 0),
+    transactions: replay.transactions,
+    domains: replay.domains,
   }
 }
 
-function columnMappingOf(protocol: Protocol, metadata: Metadata): 'none' | 'name' | 'id' {
+/** Which column mapping is in force. */
+export function columnMappingOf(protocol: Protocol, metadata: Metadata): 'none' | 'name' | 'id' {
   const supported =
     protocol.minReaderVersion === 2 || protocol.readerFeatures?.includes('columnMapping') === true
   const mode = metadata.configuration['delta.columnMapping.mode'] ?? 'none'
@@ -469,7 +525,8 @@ function columnMappingOf(protocol: Protocol, metadata: Metadata): 'none' | 'name
   throw new SqlError(SqlState.featureNotSupported, `column mapping mode "${mode}" is not known`)
 }
 
-function fileKey(file: DataFile): string {
+/** What tells two files of a snapshot apart: canonical path and deletion vector. */
+export function fileKey(file: DataFile): string {
   return keyOf(file.path, deletionVectorId(file.add.deletionVector))
 }
 

@@ -160,3 +160,53 @@ describe('a failure of the file system', () => {
     expect(readdirSync(store.root)).toEqual(['taken'])
   })
 })
+
+describe('a staging folder', () => {
+  it('is seen by nobody until its files are published, whole and under their names', async () => {
+    const staging = await store.openStaging('t')
+    writeFileSync(join(staging.engineUrl, 'a'), 'one')
+    await staging.append('b', bytes('t'))
+    await staging.append('b', bytes('wo'))
+    expect(await store.list('')).toEqual([])
+    expect(await store.listFolders('t')).toEqual([])
+    const entries = await staging.publish([
+      { name: 'a', path: 't/p=1/x' },
+      { name: 'b', path: 't/p=2/y' },
+    ])
+    expect(entries).toMatchObject([
+      { path: 't/p=1/x', sizeBytes: 3 },
+      { path: 't/p=2/y', sizeBytes: 3 },
+    ])
+    expect(text(await store.read('t/p=2/y'))).toBe('two')
+    await staging.discard()
+    expect(readdirSync(join(store.root, 't'))).toEqual(['p=1', 'p=2'])
+  })
+
+  it('replaces nothing', async () => {
+    await store.write('t/x', bytes('old'))
+    const staging = await store.openStaging('t')
+    writeFileSync(join(staging.engineUrl, 'a'), 'new')
+    await expect(staging.publish([{ name: 'a', path: 't/x' }])).rejects.toMatchObject({
+      sqlState: SqlState.ioError,
+    })
+    await staging.discard()
+    expect(text(await store.read('t/x'))).toBe('old')
+  })
+
+  it('vanishes with what was not published', async () => {
+    const staging = await store.openStaging('t')
+    mkdirSync(join(staging.engineUrl, 'folder'))
+    writeFileSync(join(staging.engineUrl, 'folder', 'a'), 'x')
+    await staging.discard()
+    await staging.discard()
+    expect(readdirSync(join(store.root, 't'))).toEqual([])
+  })
+
+  it('says which file the engine did not write', async () => {
+    const staging = await store.openStaging('t')
+    await expect(staging.publish([{ name: 'none', path: 't/x' }])).rejects.toMatchObject({
+      sqlState: SqlState.ioError,
+    })
+    await staging.discard()
+  })
+})

@@ -1,0 +1,90 @@
+/** Log maintenance: what is written after a commit, so that others read the table faster. */
+
+import { makeChecksum } from './checksum.js'
+import { writeCheckpoint } from './checkpoint-writer.js'
+import type { Engine } from './engine.js'
+import { assert } from './errors.js'
+import { checksumPath } from './log-path.js'
+import type { ObjectStore } from './object-store.js'
+import { loadSnapshot, refreshSnapshot, type Snapshot } from './snapshot.js'
+import { checkpointInterval } from './table-property.js'
+import type { Transaction } from './transaction.js'
+
+/** What was done after a commit. */
+export interface Maintenance {
+  readonly checksum: 'written' | 'present' | 'failed'
+  readonly checkpoint: 'written' | 'present' | 'not due' | 'failed'
+  /** What failed, for the log of the gateway; the commit stands all the same. */
+  readonly failures: readonly unknown[]
+}
+
+/**
+ * Writes the checksum of the version that `transaction` committed and, when one is due, its
+ * checkpoint.
+ *
+ * Never fails: the commit stands whatever becomes of these files, and every reader does without
+ * them. To be called after `Transaction.commit` said 'committed'; the statement need not wait.
+ */
+export async function maintainLog(
+  store: ObjectStore,
+  engine: Engine,
+  transaction: Transaction,
+): Promise<Maintenance> {
+  const { snapshot: base, tablePath, versions } = transaction
+  const version = versions.at(-1)?.version
+  assert(version !== undefined, 'the transaction has committed')
+  const failures: unknown[] = []
+  let checksum: Maintenance['checksum'] = 'failed'
+  try {
+    checksum = await writeChecksum(store, transaction)
+  } catch (thrown) {
+    failures.push(thrown)
+  }
+  let checkpoint: Maintenance['checkpoint'] = 'not due'
+  if (
+    version > 0 &&
+    version % checkpointInterval(transaction.target.metadata.configuration) === 0
+  ) {
+    try {
+      const path = await checkpointVersion(store, engine, base, tablePath, version)
+      checkpoint = path === null ? 'present' : 'written'
+    } catch (thrown) {
+      checkpoint = 'failed'
+      failures.push(thrown)
+    }
+  }
+  return { checksum, checkpoint, failures }
+}
+
+/** Writes the checksum of the version that `transaction` committed, unless it has one. */
+export async function writeChecksum(
+  store: ObjectStore,
+  transaction: Transaction,
+): Promise<'written' | 'present' | 'failed'> {
+  const { snapshot, tablePath, versions } = transaction
+  const version = versions.at(-1)?.version
+  assert(version !== undefined, 'the transaction has committed')
+  const bytes = makeChecksum(store, snapshot, tablePath, versions)
+  if (bytes === null) return 'failed'
+  const path = `${tablePath}/${checksumPath(version)}`
+  return (await store.putIfAbsent(path, bytes)) === 'exists' ? 'present' : 'written'
+}
+
+async function checkpointVersion(
+  store: ObjectStore,
+  engine: Engine,
+  base: Snapshot | null,
+  tablePath: string,
+  version: number,
+): Promise<string | null> {
+  const connection = await engine.connect()
+  try {
+    const snapshot =
+      base === null
+        ? await loadSnapshot(store, connection, tablePath, version)
+        : await refreshSnapshot(store, base, version)
+    return snapshot === null ? null : await writeCheckpoint(store, connection, snapshot)
+  } finally {
+    connection.close()
+  }
+}

@@ -1,0 +1,73 @@
+"""Spark with Delta reads every table that the storage layer writes, and appends to those it can write."""
+
+import glob
+import os
+import shutil
+
+from checks import check, finish
+from delta import configure_spark_with_delta_pip
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import MapType
+
+folder = os.environ["LAKEGATE_WRITTEN_TABLES"]
+builder = (
+    SparkSession.builder.master("local[2]")
+    .config("spark.ui.enabled", "false")
+    .config("spark.driver.memory", "1g")
+    .config("spark.sql.session.timeZone", "UTC")
+    .config("spark.sql.shuffle.partitions", "1")
+    .config("spark.databricks.delta.snapshotPartitions", "1")
+    .config("spark.ui.showConsoleProgress", "false")
+    .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
+    .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
+    # Spark asks by which calendar it shall write old dates; how it reads ours is left to the files.
+    .config("spark.sql.parquet.datetimeRebaseModeInWrite", "CORRECTED")
+    # Whatever Spark can check of a table, it shall check.
+    .config("spark.databricks.delta.stateReconstructionValidation.enabled", "true")
+)
+spark = configure_spark_with_delta_pip(builder).getOrCreate()
+spark.sparkContext.setLogLevel("ERROR")
+
+
+def comparable(frame, columns):
+    """Maps, which Spark does not compare, as lists of their entries."""
+    return frame.select(
+        [
+            (F.map_entries(F.col(f"`{c}`")) if isinstance(frame.schema[c].dataType, MapType) else F.col(f"`{c}`")).alias(c)
+            for c in columns
+        ]
+    )
+
+
+def differences(left, right, columns):
+    left, right = comparable(left, columns), comparable(right, columns)
+    return left.exceptAll(right).limit(3).collect() + right.exceptAll(left).limit(3).collect()
+
+
+for path in sorted(glob.glob(f"{folder}/*/_delta_log")):
+    table_path = os.path.dirname(path)
+    name = os.path.basename(table_path)
+    try:
+        table = spark.read.format("delta").load(table_path)
+        expected = spark.read.parquet(f"{folder}/{name}.parquet")
+        check(f"Spark reads {name}", [], differences(table, expected, table.columns))
+        first = table.columns[0]
+        if name != "empty":
+            # Skipping by our statistics and partition values changes no answer.
+            sample = expected.select(F.col(f"`{first}`").alias("v")).where("v IS NOT NULL").limit(1).collect()[0].v
+            column = F.col(f"`{first}`")
+            for label, condition in (("=", column == sample), (">", column > sample), ("<=", column <= sample), ("null", column.isNull())):
+                check(f"Spark finds rows of {name} by {label}", expected.where(condition).count(), table.where(condition).count())
+        history = spark.sql(f"DESCRIBE HISTORY delta.`{table_path}`").collect()
+        check(f"Spark tells the history of {name}", True, str(history[0].engineInfo).startswith("Lakegate/"))
+        # Spark's own row of the same types, which every constraint of the table allows.
+        if name != "empty":
+            expected.select(table.columns).write.format("delta").mode("append").save(table_path)
+            shutil.copy(f"{folder}/{name}.parquet", f"{folder}/{name}.appended.parquet")
+            after = spark.read.format("delta").load(table_path)
+            check(f"Spark appends to {name}", 2 * expected.count(), after.count())
+    except Exception as error:  # noqa: BLE001
+        check(f"Spark opens {name}", None, str(error)[:600])
+spark.stop()
+finish()
