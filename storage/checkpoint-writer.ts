@@ -1,7 +1,6 @@
 /** Checkpoint writer: a version's whole state as one Parquet file, so that readers need not replay. */
 
 import { addRecord, metadataRecord, protocolRecord, removeRecord } from './action-writer.js'
-import type { AddFile } from './actions.js'
 import { physicalNameOf } from './column-mapping.js'
 import { type EngineConnection, quoteIdentifier, quoteLiteral } from './engine.js'
 import { printEngineType } from './engine-type.js'
@@ -10,7 +9,7 @@ import { checkpointPath, LAST_CHECKPOINT_PATH } from './log-path.js'
 import type { ObjectStore, Staging } from './object-store.js'
 import { type DataType, engineTypeOf, type StructField } from './schema.js'
 import { fileCount, liveFiles, type Snapshot } from './snapshot.js'
-import { printStatistics } from './stats-text.js'
+import { withStatsText } from './stats-text.js'
 import { durationMs } from './table-property.js'
 import { readTombstones } from './tombstones.js'
 
@@ -114,7 +113,7 @@ async function writeSource(
   }
   const asStruct = writesStatsAsStruct(snapshot)
   for (const file of liveFiles(snapshot)) {
-    const add = withStatistics(snapshot, file.add)
+    const add = withStatsText(snapshot, file.add)
     await put({
       add: addRecord({ ...add, dataChange: false }),
       // Numbers in quotes, so that the engine reads long decimals as they are.
@@ -131,12 +130,6 @@ async function writeSource(
   }
   await flush()
   return { actionCount, longestBytes }
-}
-
-/** Statistics that an older checkpoint kept only as a struct become text again. */
-function withStatistics(snapshot: Snapshot, add: AddFile): AddFile {
-  if (typeof add.stats === 'string' || (add.stats_parsed ?? null) === null) return add
-  return { ...add, stats: printStatistics(snapshot, add.stats_parsed) }
 }
 
 const MAP = 'MAP(VARCHAR, VARCHAR)'

@@ -6,6 +6,7 @@ import type { WriteTarget } from './data-file.js'
 import { deletionVectorId } from './deletion-vector.js'
 import { assert, SqlError, SqlState } from './errors.js'
 import { resolvePath } from './file-path.js'
+import { jsonMembers } from './lossless-json.js'
 import type { ObjectStore } from './object-store.js'
 import type { DataFile, Snapshot } from './snapshot.js'
 import { type Obligation, requireWritable, supportsFeature } from './table-protocol.js'
@@ -98,6 +99,10 @@ function requireFiles(store: ObjectStore, { target, adds, removes }: CommitDraft
         `table "${tablePath}" does not allow deletion vectors`,
       )
     }
+    assert(
+      vector === null || jsonMembers(add.stats ?? '').some(([name]) => name === 'numRecords'),
+      `"${path}" has a deletion vector and a count of its rows`,
+    )
     const names = Object.keys(add.partitionValues)
     assert(
       names.length === partitions.length && partitions.every((name) => names.includes(name)),

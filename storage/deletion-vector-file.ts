@@ -1,7 +1,7 @@
 /** Deletion vector file: the deleted rows of several data files, written as one file. */
 
 import { randomBytes } from 'node:crypto'
-import type { DeletionVectorDescriptor } from './actions.js'
+import type { AddFile, DeletionVectorDescriptor } from './actions.js'
 import {
   type DeletedRows,
   encodeBitmapArray,
@@ -9,6 +9,7 @@ import {
   printDeletionVectorFile,
 } from './deletion-vector.js'
 import { assert } from './errors.js'
+import { jsonMembers } from './lossless-json.js'
 import type { ObjectStore } from './object-store.js'
 import { encodeLogPath } from './partition-value.js'
 
@@ -53,6 +54,29 @@ export async function writeDeletionVectors(
   }
   await store.write(path, Buffer.concat(parts))
   return descriptors
+}
+
+/**
+ * The data file `add` with another deletion vector, as it is added after it was removed.
+ *
+ * Its statistics stay, but their bounds are no longer tight, and they count `rowCount`, all rows of
+ * the Parquet file, as the specification asks of every file with a vector.
+ */
+export function withDeletionVector(
+  add: AddFile,
+  vector: DeletionVectorDescriptor,
+  rowCount: number,
+): AddFile {
+  const kept = jsonMembers(add.stats ?? '{}').filter(
+    ([name]) => name !== 'numRecords' && name !== 'tightBounds',
+  )
+  // Put together as texts, so that no digit of a bound is lost.
+  const members = [
+    ['numRecords', String(rowCount)] as const,
+    ...kept,
+    ['tightBounds', 'false'] as const,
+  ].map(([name, value]) => `${JSON.stringify(name)}:${value}`)
+  return { ...add, stats: `{${members.join(',')}}`, deletionVector: vector, dataChange: true }
 }
 
 const FORMAT_VERSION = 1

@@ -1,9 +1,8 @@
 /** DemoLake: the small demonstration lake that a gateway without a lake begins with. */
 
-import type { AddFile } from './actions.js'
 import { writeCheckpoint } from './checkpoint-writer.js'
 import { writeDataFiles } from './data-file.js'
-import { writeDeletionVectors } from './deletion-vector-file.js'
+import { withDeletionVector, writeDeletionVectors } from './deletion-vector-file.js'
 import { type EngineConnection, quoteLiteral } from './engine.js'
 import { assert } from './errors.js'
 import { writeChecksum } from './log-maintenance.js'
@@ -85,13 +84,19 @@ class DemoTable {
   async delete(condition: string): Promise<void> {
     const transaction = await this.#begin()
     assert(transaction.snapshot !== null, 'the table has rows')
-    const touched: { readonly file: DataFile; readonly rows: readonly number[] }[] = []
+    const touched: {
+      readonly file: DataFile
+      readonly rows: readonly number[]
+      readonly rowCount: number
+    }[] = []
     for (const file of liveFiles(transaction.snapshot)) {
       const url = quoteLiteral(this.#store.engineUrl(file.path))
       const rows = await this.#connection.query(
         `SELECT file_row_number FROM read_parquet(${url}, hive_partitioning = false) WHERE ${condition} ORDER BY 1`,
       )
-      if (rows.length > 0) touched.push({ file, rows: rows.map((row) => Number(row[0])) })
+      if (rows.length === 0) continue
+      const [count] = await this.#connection.query(`SELECT count(*) FROM read_parquet(${url})`)
+      touched.push({ file, rows: rows.map((row) => Number(row[0])), rowCount: Number(count?.[0]) })
     }
     const vectors = await writeDeletionVectors(
       this.#store,
@@ -101,13 +106,11 @@ class DemoTable {
     transaction.recordRead(UNKNOWN, liveFiles(transaction.snapshot))
     transaction.remove(touched.map(({ file }) => file))
     transaction.add(
-      touched.map(
-        ({ file }, i): AddFile => ({
-          ...file.add,
-          stats: file.add.stats?.replace('"tightBounds":true', '"tightBounds":false') ?? null,
-          deletionVector: vectors[i] ?? null,
-        }),
-      ),
+      touched.map(({ file, rowCount }, i) => {
+        const vector = vectors[i]
+        assert(vector !== undefined, 'each file has a vector')
+        return withDeletionVector(file.add, vector, rowCount)
+      }),
     )
     const deleted = touched.reduce((sum, { rows }) => sum + rows.length, 0)
     await this.#commit(transaction, 'DELETE', { numDeletedRows: deleted })

@@ -60,3 +60,31 @@ export function printLossless(value: unknown): string {
   )
   return printed.replace(/"\\u0000whole:(-?\d+)"/g, '$1')
 }
+
+/**
+ * The members of a JSON object, each value as it is written; none when the text is no object.
+ *
+ * @example
+ * jsonMembers('{"a":1.50,"b":{"a":[]}}')   // [['a', '1.50'], ['b', '{"a":[]}']]
+ */
+export function jsonMembers(json: string): readonly (readonly [name: string, value: string])[] {
+  const members: [string, string][] = []
+  let depth = 0
+  let start = 0
+  let name: string | null = null
+  for (const { 0: token, index } of json.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],:]/g)) {
+    if (token === '{' || token === '[') {
+      depth++
+      if (depth === 1) start = index + 1
+    } else if (depth === 1 && token === ':' && name === null) {
+      name = JSON.parse(json.slice(start, index)) as string
+      start = index + 1
+    } else if (depth === 1 && (token === ',' || token === '}')) {
+      if (name !== null) members.push([name, json.slice(start, index).trim()])
+      name = null
+      start = index + 1
+      if (token === '}') return members
+    } else if (token === '}' || token === ']') depth--
+  }
+  return []
+}

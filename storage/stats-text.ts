@@ -1,10 +1,20 @@
 /** Statistics text: statistics that a checkpoint held as a struct, as the JSON of `add.stats`. */
 
+import type { AddFile } from './actions.js'
 import { physicalNameOf } from './column-mapping.js'
 import { parseTimestampMicros } from './data-skipping.js'
 import type { DataType, StructField } from './schema.js'
 import type { Snapshot } from './snapshot.js'
 import { printTimestamp } from './time-text.js'
+
+/** `add` with its statistics as text, where a checkpoint kept them only as a struct. */
+export function withStatsText(
+  snapshot: Pick<Snapshot, 'schema' | 'columnMapping'>,
+  add: AddFile,
+): AddFile {
+  if (typeof add.stats === 'string' || (add.stats_parsed ?? null) === null) return add
+  return { ...add, stats: printStatistics(snapshot, add.stats_parsed) }
+}
 
 type Nested = { readonly [name: string]: unknown }
 

@@ -34,6 +34,7 @@ import {
   ROW_TRACKING_DOMAIN,
 } from './row-tracking.js'
 import { parseSchemaString } from './schema.js'
+import { withStatsText } from './stats-text.js'
 import { columnMappingOf, type DataFile, readCommitInfo, type Snapshot } from './snapshot.js'
 import { type Obligation, requireWritable, supportsFeature } from './table-protocol.js'
 
@@ -202,9 +203,9 @@ export class Transaction {
     for (const file of files) this.#readPaths.add(file.path)
   }
 
-  /** Adds data files, new ones or known ones with another deletion vector. */
+  /** Adds data files: new ones, or known ones with another deletion vector (`withDeletionVector`). */
   add(files: Iterable<AddFile>): void {
-    this.#adds.push(...files)
+    for (const add of files) this.#adds.push(withStatsText(this.target, add))
   }
 
   /** Removes live files; `dataChange` is false when their rows only move to other files. */

@@ -10,7 +10,10 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeCheckpoint } from '../../dist/storage/checkpoint-writer.js'
 import { writeDataFiles } from '../../dist/storage/data-file.js'
-import { writeDeletionVectors } from '../../dist/storage/deletion-vector-file.js'
+import {
+  withDeletionVector,
+  writeDeletionVectors,
+} from '../../dist/storage/deletion-vector-file.js'
 import { Engine } from '../../dist/storage/engine.js'
 import { LocalStore } from '../../dist/storage/local-store.js'
 import { maintainLog } from '../../dist/storage/log-maintenance.js'
@@ -220,11 +223,9 @@ async function deleteRows(path, rows) {
   transaction.recordRead(UNKNOWN, files)
   transaction.remove(files)
   transaction.add(
-    files.map(({ add }, i) => ({
-      ...add,
-      stats: add.stats.replace('"tightBounds":true', '"tightBounds":false'),
-      deletionVector: vectors[i],
-    })),
+    files.map(({ add }, i) =>
+      withDeletionVector(add, vectors[i], JSON.parse(add.stats).numRecords),
+    ),
   )
   await commit(transaction, 'DELETE')
 }

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readDeletionVector } from '../../storage/deletion-vector.js'
-import { writeDeletionVectors } from '../../storage/deletion-vector-file.js'
+import { withDeletionVector, writeDeletionVectors } from '../../storage/deletion-vector-file.js'
+import { jsonMembers } from '../../storage/lossless-json.js'
 import { LocalStore } from '../../storage/local-store.js'
 
 let root: string
@@ -67,4 +68,53 @@ describe('a file of deletion vectors', () => {
     expect(await writeDeletionVectors(store, 'none', [])).toEqual([])
     expect(await store.listFolder('none')).toEqual([])
   })
+})
+
+describe('a data file with a deletion vector', () => {
+  const vector = {
+    storageType: 'u',
+    pathOrInlineDv: 'x',
+    offset: 1,
+    sizeInBytes: 1,
+    cardinality: 1,
+  }
+  const file = { path: 'a', partitionValues: {}, size: 1, modificationTime: 1 }
+
+  it.each([
+    [
+      '{"numRecords":3,"minValues":{"n":9007199254740993},"tightBounds":true}',
+      '{"numRecords":3,"minValues":{"n":9007199254740993},"tightBounds":false}',
+    ],
+    [
+      '{"numRecords":3,"nullCount":{"a":1,"numRecords":2,"tightBounds":0}}',
+      '{"numRecords":3,"nullCount":{"a":1,"numRecords":2,"tightBounds":0},"tightBounds":false}',
+    ],
+    [
+      '{"minValues":{"s":",\\"numRecords\\":7}"}}',
+      '{"numRecords":3,"minValues":{"s":",\\"numRecords\\":7}"},"tightBounds":false}',
+    ],
+    [null, '{"numRecords":3,"tightBounds":false}'],
+    ['', '{"numRecords":3,"tightBounds":false}'],
+  ])('keeps the statistics %s, no longer tight', (stats, expected) => {
+    expect(withDeletionVector({ ...file, stats }, vector, 3)).toMatchObject({
+      stats: expected,
+      deletionVector: vector,
+    })
+  })
+})
+
+it.each([
+  ['{}', []],
+  ['[1]', []],
+  ['', []],
+  [
+    '{"a": 1.50 , "b":{"a":[1,{"c":2}]},"d\\"":"}"}',
+    [
+      ['a', '1.50'],
+      ['b', '{"a":[1,{"c":2}]}'],
+      ['d"', '"}"'],
+    ],
+  ],
+])('the members of %s are told apart as they are written', (json, expected) => {
+  expect(jsonMembers(json)).toEqual(expected)
 })

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { AddFile } from '../../storage/actions.js'
 import { writeDataFiles } from '../../storage/data-file.js'
-import { writeDeletionVectors } from '../../storage/deletion-vector-file.js'
+import { withDeletionVector, writeDeletionVectors } from '../../storage/deletion-vector-file.js'
 import { SqlState } from '../../storage/errors.js'
 import { commitPath } from '../../storage/log-path.js'
 import { defineTable } from '../../storage/new-table.js'
@@ -193,8 +193,8 @@ describe('a transaction that lost the race', () => {
       const [deletionVector] = await writeDeletionVectors(lake.store, tablePath, [[row]])
       transaction.recordRead(inPartition('a'), [file])
       transaction.remove([file])
-      const stats = file.add.stats?.replace('"tightBounds":true', '"tightBounds":false') ?? null
-      transaction.add([{ ...file.add, stats, deletionVector: deletionVector ?? null }])
+      if (deletionVector === undefined) throw new Error('no vector')
+      transaction.add([withDeletionVector(file.add, deletionVector, 3)])
       transactions.push(transaction)
     }
     for (const transaction of transactions) {
