@@ -31,6 +31,11 @@ export function analyzeQuery(analysis: Analysis, select: Node): AnalyzedQuery {
   return analyzeSelect(analysis, select, new Scope(undefined))
 }
 
+/** The query of an INSERT: literals stay untyped for the columns to decide. */
+export function analyzeSourceQuery(analysis: Analysis, select: Node): AnalyzedQuery {
+  return analyzeSelect(analysis, select, new Scope(undefined), KEEP_UNKNOWN)
+}
+
 /** A query inside another, which may use `outer`'s columns. */
 export function analyzeSubquery(analysis: Analysis, node: Node, outer: Scope): AnalyzedQuery {
   const select = nodeOf(node, 'SelectStmt')

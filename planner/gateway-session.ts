@@ -19,6 +19,7 @@ import { EnginePool } from './engine-pool.js'
 import type { Gateway } from './gateway.js'
 import type { LakeCommand } from './lake-syntax.js'
 import type { Notification } from './notification-hub.js'
+import { describeInsert, runInsert } from './insert.js'
 import { outputNames } from './output-names.js'
 import { parseStatements, type ParsedStatement } from './parse.js'
 import { type Execution, Portal } from './portal.js'
@@ -123,8 +124,8 @@ export class GatewaySession implements Session {
     try {
       const statements = this.#guardSync(() => parseStatements(sql))
       if (statements.length === 0) yield { kind: 'empty' }
-      for (const statement of statements) {
-        yield* this.#runSimple(statement)
+      for (const [i, statement] of statements.entries()) {
+        yield* this.#runSimple(statement, i === statements.length - 1)
       }
       await this.#endImplicit(true)
     } finally {
@@ -134,16 +135,24 @@ export class GatewaySession implements Session {
     }
   }
 
-  async *#runSimple(statement: ParsedStatement): AsyncGenerator<Result, void, void> {
+  async *#runSimple(
+    statement: ParsedStatement,
+    isLast: boolean,
+  ): AsyncGenerator<Result, void, void> {
     const cancellation = this.#begin()
     let portal: Portal | undefined
     try {
       const execution = await this.#open(statement, [], cancellation)
       if (execution.kind === 'command' || execution.kind === 'empty') {
+        // What is acknowledged is durable: the tag is sent once the commit is.
+        if (isLast) await this.#endImplicit(true)
         yield execution
         return
       }
       portal = new Portal(execution)
+      if (isLast && statement.tree !== null && CHANGES.has(kindOf(statement.tree))) {
+        await this.#endImplicit(true)
+      }
       yield this.#resultOf(execution, portal, 0, cancellation)
     } catch (thrown) {
       throw this.#failed(thrown)
@@ -452,6 +461,16 @@ export class GatewaySession implements Session {
     const block = this.#block
     this.#block = undefined
     if (block === undefined) return
+    let committed = commit
+    let failure: unknown
+    if (commit) {
+      try {
+        await block.commit(this.#gateway)
+      } catch (thrown) {
+        committed = false
+        failure = thrown
+      }
+    }
     for (const [name, bound] of this.#bound) {
       this.#bound.delete(name)
       await bound.portal?.close()
@@ -463,7 +482,7 @@ export class GatewaySession implements Session {
       await cursor.close()
     }
     this.#cursorBlocks.clear()
-    if (!commit) this.settings.restore(block.settings)
+    if (!committed) this.settings.restore(block.settings)
     else {
       for (const [name, before] of block.local) {
         if (before === undefined) this.settings.reset(name)
@@ -473,6 +492,7 @@ export class GatewaySession implements Session {
         this.#gateway.notifications.notify({ processId: this.processId, channel, payload })
       }
     }
+    if (failure !== undefined) throw failure
   }
 
   /** Holdable cursors made in the block that is open: they go when it is rolled back. */
@@ -539,6 +559,17 @@ export class GatewaySession implements Session {
       { length: tree === null ? 0 : parameterCount(statement) },
       (_, i) => pgType((oids[i] ?? 0) || Oid.text),
     )
+    const insert = nodeOf(tree, 'InsertStmt')
+    if (insert !== undefined) {
+      const described = await describeInsert(statement, insert, oids, this.#context())
+      return {
+        parameterTypes: parameterTypes.map((type, i) => {
+          const found = described.parameterTypes[i]
+          return (oids[i] ?? 0) === 0 && found !== undefined ? pgType(found.oid) : type
+        }),
+        columns: described.columns,
+      }
+    }
     const show = nodeOf(tree, 'VariableShowStmt')
     if (show !== undefined) return { parameterTypes, columns: showColumns(String(show.name)) }
     const fetch = nodeOf(tree, 'FetchStmt')
@@ -615,6 +646,8 @@ export class GatewaySession implements Session {
         return this.#createView(statement, fields)
       case 'DropStmt':
         return this.#drop(fields)
+      case 'InsertStmt':
+        return runInsert(statement, fields, values, this.#context(), cancellation, oids)
       case 'CreateTableAsStmt':
         return this.#createTemporaryAs(statement, fields, values, cancellation)
       default:
@@ -799,6 +832,7 @@ export class GatewaySession implements Session {
         this.#explicitBlock('SAVEPOINT').savepoints.push({
           name: String(fields.savepoint_name),
           settings: this.settings.save(),
+          change: this.#block?.saveChange(),
         })
         return tag('SAVEPOINT')
       case 'TRANS_STMT_RELEASE': {
@@ -811,7 +845,10 @@ export class GatewaySession implements Session {
         const index = this.#savepoint(open, String(fields.savepoint_name))
         open.savepoints.length = index + 1
         const savepoint = open.savepoints[index]
-        if (savepoint !== undefined) this.settings.restore(savepoint.settings)
+        if (savepoint !== undefined) {
+          this.settings.restore(savepoint.settings)
+          open.restoreChange(savepoint.change)
+        }
         open.failed = false
         return tag('ROLLBACK')
       }
@@ -1404,6 +1441,9 @@ function sameTypes(
     columns.every((column, i) => column.pgType.oid === described[i]?.pgType.oid)
   )
 }
+
+/** Statements whose rows (RETURNING) are there before the first is sent, so that they can be committed first. */
+const CHANGES = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
 
 const ENDS_FAILED = new Set(['TRANS_STMT_ROLLBACK', 'TRANS_STMT_COMMIT', 'TRANS_STMT_ROLLBACK_TO'])
 

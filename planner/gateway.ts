@@ -35,6 +35,7 @@ export class Gateway {
   readonly pgCatalog: PgCatalog = new PgCatalog()
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
+  readonly #background = new Set<Promise<void>>()
   #nextProcessId = 1
 
   private constructor(options: GatewayOptions) {
@@ -50,6 +51,21 @@ export class Gateway {
     await createMacros(connection)
     connection.close()
     return new Gateway(options)
+  }
+
+  /** Lets `work` run on without anyone waiting; what is under way is waited for at the end. */
+  inBackground(work: Promise<unknown>): void {
+    const settled = work.then(
+      () => {},
+      () => {},
+    )
+    this.#background.add(settled)
+    settled.then(() => this.#background.delete(settled))
+  }
+
+  /** Waits for what runs in the background. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#background)
   }
 
   /** Ends what runs outside of this process. */

@@ -169,7 +169,8 @@ function sameType(column: OutputColumn, given: EngineColumn | undefined): boolea
   return given !== undefined && printEngineType(given.type) === printEngineType(column.type.engine)
 }
 
-function resultColumns(
+/** Columns as clients are told of them. */
+export function resultColumns(
   columns: readonly OutputColumn[],
   engineColumns: readonly EngineColumn[],
 ): readonly ResultColumn[] {
@@ -213,7 +214,7 @@ export function parameterCount(statement: ParsedStatement): number {
 }
 
 /** A statement analysed: its DuckDB text with markers for the tables it reads. */
-interface AnalyzedStatement {
+export interface AnalyzedStatement {
   readonly query: AnalyzedQuery
   readonly shared: SharedAnalysis
   readonly tables: readonly ReferencedTable[]
@@ -222,9 +223,17 @@ interface AnalyzedStatement {
   readonly emptyText: (id: number) => string
 }
 
-interface ReferencedTable {
+export interface ReferencedTable {
   readonly name: TableName
   readonly snapshot: Snapshot
+}
+
+function selectOf(statement: ParsedStatement): (analysis: Analysis) => AnalyzedQuery {
+  return (analysis) => {
+    const select = nodeOf(statement.tree, 'SelectStmt')
+    if (select === undefined) throw new SqlError(SqlState.syntaxError, 'not a query')
+    return analyzeQuery(analysis, select)
+  }
 }
 
 /** State of one analysis with the views inside it. */
@@ -237,13 +246,14 @@ interface AnalysisRun {
   readonly tables: ReferencedTable[]
 }
 
-async function analyze(
+export async function analyze(
   statement: ParsedStatement,
   oids: readonly number[],
   values: readonly EngineValue[],
   context: QueryContext,
   connection: EngineConnection,
   executing: boolean,
+  build: (analysis: Analysis) => AnalyzedQuery = selectOf(statement),
 ): Promise<AnalyzedStatement> {
   const parameterType = (n: number): SqlType | undefined => {
     const oid = oids[n - 1] ?? 0
@@ -264,7 +274,7 @@ async function analyze(
     shared: { nextName: 1, roots: [] },
     tables: [],
   }
-  const { query, analysis } = await analyzeStatement(statement, run, parameterType, 0)
+  const { query, analysis } = await analyzeStatement(statement, run, parameterType, 0, build)
   run.shared.roots.push(query.levels)
   return {
     query,
@@ -293,10 +303,10 @@ async function analyzeStatement(
   run: AnalysisRun,
   parameterType: (n: number) => SqlType | undefined,
   depth: number,
+  build: (analysis: Analysis) => AnalyzedQuery = selectOf(statement),
 ): Promise<{ readonly query: AnalyzedQuery; readonly analysis: Analysis }> {
   const { tree } = statement
-  const select = tree === null ? undefined : nodeOf(tree, 'SelectStmt')
-  if (tree === null || select === undefined) throw new SqlError(SqlState.syntaxError, 'not a query')
+  if (tree === null) throw new SqlError(SqlState.syntaxError, 'not a query')
   const source = new SourceText(statement.text)
   const relations = new Map<Node, Relation | undefined>()
   for (const reference of collectTableReferences(tree, source, statement.travels)) {
@@ -325,7 +335,7 @@ async function analyzeStatement(
     const roots = run.shared.roots.length
     const analysis = new Analysis(host, source, statement.start, run.shared)
     try {
-      return { query: analyzeQuery(analysis, select), analysis }
+      return { query: build(analysis), analysis }
     } catch (thrown) {
       if (thrown instanceof EngineCallNeeded) {
         engineCalls.set(thrown.call, { type: await engineCallType(thrown.call, run.connection) })
@@ -379,6 +389,10 @@ async function resolve(
     )
   }
   const parts = schema === undefined ? [name] : [schema, name]
+  for (const layer of schema === undefined ? context.searchPath : [schema]) {
+    const created = context.block.createdTable(layer, name)
+    if (created !== undefined) return tableRelation(created, reference, run)
+  }
   const found = await context.gateway.catalog.resolve(parts, context.searchPath)
   if (found === null) return undefined
   if (found.kind === 'view') {
@@ -399,7 +413,14 @@ async function resolve(
     const viewName = `${found.view.layer}.${found.view.name}`
     return { kind: 'view', name: viewName, query, columnNames: found.view.columns }
   }
-  const { table } = found
+  return tableRelation(found.table, reference, run)
+}
+
+async function tableRelation(
+  table: TableName,
+  reference: TableReference,
+  run: AnalysisRun,
+): Promise<Relation> {
   const snapshot = await snapshotFor(table, reference, run)
   const id = run.tables.push({ name: table, snapshot }) - 1
   const columns = snapshot.schema.fields.map((field) => ({
@@ -424,7 +445,7 @@ async function temporaryRelation(
 }
 
 /** The statement's text over the files it must read. */
-async function scanText(
+export async function scanText(
   analyzed: AnalyzedStatement,
   values: readonly EngineValue[],
   context: QueryContext,
@@ -450,7 +471,7 @@ async function snapshotFor(
   const { connection, values } = run
   const { travel } = reference
   const newest = (): Promise<Snapshot | null> =>
-    block.snapshot(table.path, () => gateway.snapshots.latest(table.path))
+    block.snapshot(table.path, gateway.store, () => gateway.snapshots.latest(table.path))
   let snapshot: Snapshot | null
   const dependsOnParameter = travel !== undefined && /\$\d/.test(travel.expression)
   if (travel === undefined || (dependsOnParameter && !run.executing)) snapshot = await newest()

@@ -61,6 +61,7 @@ export const SqlState = {
   ambiguousFunction: '42725',
   groupingError: '42803',
   datatypeMismatch: '42804',
+  generatedAlways: '428C9',
   wrongObjectType: '42809',
   invalidForeignKey: '42830',
   cannotCoerce: '42846',

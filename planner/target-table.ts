@@ -1,0 +1,265 @@
+/** TargetTable: the table that a statement changes - its columns' types, defaults and conditions. */
+
+import { Oid } from '../catalog/pg-types.js'
+import { quoteIdentifier, quoteLiteral } from '../storage/engine.js'
+import { printEngineType } from '../storage/engine-type.js'
+import { SqlError, SqlState } from '../storage/errors.js'
+import { engineTypeOf, type Schema, type StructField } from '../storage/schema.js'
+import type { Snapshot } from '../storage/snapshot.js'
+import { analyzeExpression, plainPlace } from './analyze-expression.js'
+import type { Analysis } from './analysis.js'
+import { canonical, coerce } from './coercion.js'
+import { parseStatements } from './parse.js'
+import { type NamedColumn, type Range, type RangeColumn, Scope } from './scope.js'
+import { isCanonical, type SqlType, sqlType, typeName, typeOfEngine } from './sql-type.js'
+import { listOf, type Node, nodeOf } from './syntax-tree.js'
+import { expression, type TypedExpression } from './typed-expression.js'
+
+/** A column as statements assign to it. */
+export interface TargetColumn {
+  readonly field: StructField
+  /** With the length of varchar(n) and char(n), which Delta keeps beside its string type. */
+  readonly type: SqlType
+  /** DEFAULT's expression as SQL text; undefined for NULL. */
+  readonly defaultText: string | undefined
+  /** What computes a generated column; undefined for others. */
+  readonly generatedText: string | undefined
+}
+
+/** The columns of `schema` in order. */
+export function targetColumns(schema: Schema): readonly TargetColumn[] {
+  return schema.fields.map((field) => ({
+    field,
+    type: targetType(field),
+    defaultText: textOf(field.metadata.CURRENT_DEFAULT),
+    generatedText: textOf(field.metadata['delta.generationExpression']),
+  }))
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+function targetType(field: StructField): SqlType {
+  const length = /^(var)?char\((\d+)\)$/i.exec(
+    textOf(field.metadata.__CHAR_VARCHAR_TYPE_STRING) ?? '',
+  )
+  if (length !== null) {
+    return sqlType(length[1] === undefined ? Oid.bpchar : Oid.varchar, Number(length[2]) + 4)
+  }
+  return typeOfEngine(engineTypeOf(field.type))
+}
+
+/** The column of that name; 42703 when the table has none. */
+export function targetColumn(
+  columns: readonly TargetColumn[],
+  name: string,
+  table: string,
+): TargetColumn {
+  const found =
+    columns.find(({ field }) => field.name === name) ??
+    columns.find(({ field }) => field.name.toLowerCase() === name.toLowerCase())
+  if (found === undefined) {
+    throw new SqlError(
+      SqlState.undefinedColumn,
+      `column "${name}" of relation "${table}" does not exist`,
+    )
+  }
+  return found
+}
+
+/** `value` as what is stored in `column`; 42804 where there is no assignment cast. */
+export function assign(
+  analysis: Analysis,
+  value: TypedExpression,
+  column: TargetColumn,
+): TypedExpression {
+  const { type, field } = column
+  return analysis.located(value.location, () => {
+    if (!isCanonical(type) && type.oid === Oid.jsonb) return assignNested(analysis, value, column)
+    try {
+      const base = isCanonical(type) ? type : sqlType(type.oid, type.typmod)
+      const stored = coerce(value, base, 'assignment', analysis)
+      // A numeric of the column's own scale, and the small integers Delta has and PostgreSQL lacks.
+      return printEngineType(stored.type.engine) === printEngineType(type.engine)
+        ? stored
+        : {
+            ...stored,
+            sql: `CAST(${stored.sql} AS ${printEngineType(type.engine)})`,
+            type,
+            parts: [stored],
+            shape: { kind: 'cast' },
+          }
+    } catch (thrown) {
+      if (!(thrown instanceof SqlError) || thrown.sqlState !== SqlState.datatypeMismatch)
+        throw thrown
+      throw new SqlError(
+        SqlState.datatypeMismatch,
+        `column "${field.name}" is of type ${typeName(type)} but expression is of type ${typeName(value.type)}`,
+        { hint: 'You will need to rewrite or cast the expression.' },
+      )
+    }
+  })
+}
+
+/** Structs, maps and lists of them, which clients see as jsonb and may write as jsonb. */
+function assignNested(
+  analysis: Analysis,
+  value: TypedExpression,
+  { type }: TargetColumn,
+): TypedExpression {
+  const engine = printEngineType(type.engine)
+  if (printEngineType(value.type.engine) === engine) return value
+  const json = canonical(coerce(value, sqlType(Oid.jsonb), 'assignment', analysis))
+  return {
+    ...json,
+    sql: `CAST(${json.sql} AS ${engine})`,
+    type,
+    parts: [json],
+    shape: { kind: 'cast' },
+  }
+}
+
+/** A scope whose one range is the table, read as `alias` by DuckDB. */
+export function targetScope(
+  columns: readonly TargetColumn[],
+  name: string,
+  schema: string | undefined,
+  engineAlias: string,
+  relation: number | undefined,
+): { readonly scope: Scope; readonly range: Range } {
+  const made: RangeColumn[] = []
+  const range: Range = { alias: name, schema, columns: made, relation, nullable: false }
+  for (const { field } of columns) {
+    made.push({
+      name: field.name,
+      type: typeOfEngine(engineTypeOf(field.type)),
+      sql: `${engineAlias}.${quoteIdentifier(field.name)}`,
+      range,
+    })
+  }
+  const scope = new Scope(undefined)
+  scope.ranges = [range]
+  scope.columns = made.map((column): NamedColumn => ({ name: column.name, column }))
+  return { scope, range }
+}
+
+/**
+ * An expression kept in a table's metadata, over the table's columns in `scope`.
+ *
+ * Other engines write Spark SQL there; what PostgreSQL's parser and rules do not take is refused
+ * (0A000), so that nothing is stored that the writer of the expression would not have stored.
+ */
+export function storedExpression(
+  analysis: Analysis,
+  text: string,
+  scope: Scope,
+  what: string,
+): TypedExpression {
+  try {
+    const [statement] = parseStatements(`SELECT ${text.replaceAll('`', '"')}`)
+    const select = nodeOf(statement?.tree, 'SelectStmt')
+    const value = nodeOf(listOf(select?.targetList)[0], 'ResTarget')?.val as Node | undefined
+    if (value === undefined || select?.fromClause !== undefined) throw new Error('no expression')
+    return { ...analyzeExpression(analysis, value, scope, plainPlace(what)), location: -1 }
+  } catch (thrown) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      `${what} ${quoteLiteral(text)} of the table cannot be evaluated`,
+      { cause: thrown },
+    )
+  }
+}
+
+/** The text of a default, as DuckDB computes it for `column`. */
+export function defaultValue(analysis: Analysis, column: TargetColumn): string {
+  const engine = printEngineType(column.type.engine)
+  if (column.defaultText === undefined) return `CAST(NULL AS ${engine})`
+  const value = storedExpression(analysis, column.defaultText, new Scope(undefined), 'the default')
+  return assign(analysis, value, column).sql
+}
+
+/** CHECK constraints by name: `delta.constraints.<name>` of the table's properties. */
+export function constraintsOf(snapshot: {
+  readonly metadata: Snapshot['metadata']
+}): readonly { readonly name: string; readonly text: string }[] {
+  return Object.entries(snapshot.metadata.configuration).flatMap(([key, text]) =>
+    key.startsWith('delta.constraints.')
+      ? [{ name: key.slice('delta.constraints.'.length), text }]
+      : [],
+  )
+}
+
+/**
+ * A SELECT of the table's columns out of `source` in which every row has been held against the
+ * table's CHECK constraints (23514) and its generated columns are computed.
+ *
+ * `source` gives all columns by name.
+ */
+export function checkedRows(
+  analysis: Analysis,
+  snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
+  columns: readonly TargetColumn[],
+  source: string,
+  table: string,
+): string {
+  const alias = analysis.fresh('w')
+  const { scope } = targetScope(columns, table, undefined, alias, undefined)
+  const generated = columns.map((column) =>
+    column.generatedText === undefined
+      ? `${alias}.${quoteIdentifier(column.field.name)}`
+      : assign(
+          analysis,
+          storedExpression(analysis, column.generatedText, scope, 'the generation expression'),
+          column,
+        ).sql,
+  )
+  const items = columns.map(
+    (column, i) => `${generated[i]} AS ${quoteIdentifier(column.field.name)}`,
+  )
+  const rows = `SELECT ${items.join(', ')} FROM (${source}) AS ${alias}`
+  const constraints = constraintsOf(snapshot)
+  if (constraints.length === 0) return rows
+  const held = analysis.fresh('w')
+  const inner = targetScope(columns, table, undefined, held, undefined)
+  const tests = constraints.map(({ name, text }) => {
+    const condition = storedExpression(analysis, text, inner.scope, 'the constraint')
+    const message = `lakegate!23514!new row for relation "${table}" violates check constraint "${name}"`
+    return `WHEN (${condition.sql}) IS FALSE THEN error(${quoteLiteral(message)})`
+  })
+  const guarded = columns.map(({ field, type }, i) => {
+    const column = `${held}.${quoteIdentifier(field.name)}`
+    return i === 0
+      ? `CAST(CASE ${tests.join(' ')} ELSE ${column} END AS ${printEngineType(type.engine)}) AS ${quoteIdentifier(field.name)}`
+      : column
+  })
+  return `SELECT ${guarded.join(', ')} FROM (${rows}) AS ${held}`
+}
+
+/** RETURNING's select list over rows that `alias` gives. */
+export function returningItems(
+  analysis: Analysis,
+  nodes: readonly Node[],
+  scope: Scope,
+  analyzeItem: (node: Node) => TypedExpression,
+  nameOf: (node: Node) => string,
+): readonly { readonly name: string; readonly value: TypedExpression }[] {
+  return nodes.flatMap((node) => {
+    const target = nodeOf(node, 'ResTarget') ?? {}
+    const value = target.val as Node
+    const fields = listOf(nodeOf(value, 'ColumnRef')?.fields)
+    if (nodeOf(fields.at(-1), 'A_Star') !== undefined) {
+      return scope.columns.map(({ name, column }) => ({
+        name,
+        value: expression(column.sql, column.type, [], -1, {
+          kind: 'column' as const,
+          column,
+          path: [],
+          outer: false,
+        }),
+      }))
+    }
+    const name = typeof target.name === 'string' ? target.name : nameOf(value)
+    return [{ name, value: analysis.located(-1, () => analyzeItem(value)) }]
+  })
+}
