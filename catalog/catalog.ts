@@ -30,6 +30,9 @@ export type Relation =
 type CatalogAction =
   | { readonly createView: View & { readonly replace: boolean } }
   | { readonly dropView: { readonly layer: string; readonly name: string } }
+  /** The table of that id is dropped; another table may take its place and its log. */
+  | { readonly dropTable: { readonly path: string; readonly id: string } }
+  | { readonly undropTable: { readonly path: string; readonly id: string } }
 
 /** The layers that exist from the first start. */
 const LAYERS = ['bronze', 'silver', 'gold']
@@ -49,11 +52,16 @@ const ATTEMPTS = 20
  */
 export class Catalog {
   readonly #store: ObjectStore
+  readonly #tableId: (path: string) => Promise<string | null>
   readonly #views = new Map<string, View>()
+  /** Ids of dropped tables, as `path id`. */
+  readonly #dropped = new Set<string>()
   #next = 0
 
-  constructor(store: ObjectStore) {
+  /** `tableId` answers the id in a table's newest metadata. */
+  constructor(store: ObjectStore, tableId: (path: string) => Promise<string | null>) {
     this.#store = store
+    this.#tableId = tableId
   }
 
   /** Layers in order of name, `public` included. */
@@ -64,12 +72,14 @@ export class Catalog {
 
   /** Every table of the lake. */
   async tables(): Promise<readonly TableName[]> {
+    await this.#replay()
     const found: TableName[] = []
     for (const layer of await this.layers()) {
       for (const name of await this.#store.listFolders(layer)) {
         if (/^[._]/.test(name)) continue
         const path = `${layer}/${name}`
-        if ((await this.#store.listFolders(path)).includes('_delta_log')) {
+        const isTable = (await this.#store.listFolders(path)).includes('_delta_log')
+        if (isTable && !(await this.#isDropped(path))) {
           found.push({ layer, name, path })
         }
       }
@@ -96,7 +106,7 @@ export class Catalog {
       const view = this.#views.get(keyOf(layer, relation))
       if (view !== undefined) return { kind: 'view', view }
       const table = await this.#findTable(layer, relation)
-      if (table !== null) return { kind: 'table', table }
+      if (table !== null && !(await this.#isDropped(table.path))) return { kind: 'table', table }
     }
     return null
   }
@@ -117,6 +127,29 @@ export class Catalog {
         throw new SqlError(SqlState.duplicateTable, `relation "${view.name}" already exists`)
       }
     })
+  }
+
+  /** Makes a layer; 42P06 when there is one of that name. */
+  async createLayer(name: string): Promise<void> {
+    if (!/^[^._/\\][^/\\]*$/.test(name)) {
+      throw new SqlError(SqlState.invalidName, `"${name}" cannot be the name of a schema`)
+    }
+    if ((await this.layers()).includes(name)) {
+      throw new SqlError(SqlState.duplicateSchema, `schema "${name}" already exists`)
+    }
+    await this.#store.putIfAbsent(`${name}/_layer.json`, new TextEncoder().encode('{}\n'))
+  }
+
+  /** Takes a table out of sight: its log and files stay until somebody removes them. */
+  async dropTable(path: string): Promise<void> {
+    const id = await this.#tableId(path)
+    if (id === null) return
+    await this.#commit({ dropTable: { path, id } }, () => Promise.resolve())
+  }
+
+  async #isDropped(path: string): Promise<boolean> {
+    if (![...this.#dropped].some((key) => key.startsWith(`${path} `))) return false
+    return this.#dropped.has(`${path} ${await this.#tableId(path)}`)
   }
 
   /** Removes a view; 42P01 when there is none. */
@@ -190,6 +223,10 @@ export class Catalog {
       this.#views.set(keyOf(view.layer, view.name), view)
     } else if ('dropView' in action) {
       this.#views.delete(keyOf(action.dropView.layer, action.dropView.name))
+    } else if ('dropTable' in action) {
+      this.#dropped.add(`${action.dropTable.path} ${action.dropTable.id}`)
+    } else if ('undropTable' in action) {
+      this.#dropped.delete(`${action.undropTable.path} ${action.undropTable.id}`)
     } else {
       throw new SqlError(
         SqlState.featureNotSupported,

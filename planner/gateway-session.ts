@@ -19,6 +19,8 @@ import { EnginePool } from './engine-pool.js'
 import type { Gateway } from './gateway.js'
 import type { LakeCommand } from './lake-syntax.js'
 import type { Notification } from './notification-hub.js'
+import { describeChange, runChange, runTruncate } from './change-rows.js'
+import { runCreateTable, runCreateTableAs } from './create-table.js'
 import { describeInsert, runInsert } from './insert.js'
 import { outputNames } from './output-names.js'
 import { parseStatements, type ParsedStatement } from './parse.js'
@@ -570,6 +572,17 @@ export class GatewaySession implements Session {
         columns: described.columns,
       }
     }
+    const changing = nodeOf(tree, 'UpdateStmt') ?? nodeOf(tree, 'DeleteStmt')
+    if (changing !== undefined) {
+      const kind = nodeOf(tree, 'UpdateStmt') === undefined ? 'DELETE' : 'UPDATE'
+      const found = await describeChange(statement, changing, kind, oids, this.#context())
+      return {
+        parameterTypes: parameterTypes.map((type, i) =>
+          (oids[i] ?? 0) === 0 ? pgType(found[i]?.oid ?? type.oid) : type,
+        ),
+        columns: null,
+      }
+    }
     const show = nodeOf(tree, 'VariableShowStmt')
     if (show !== undefined) return { parameterTypes, columns: showColumns(String(show.name)) }
     const fetch = nodeOf(tree, 'FetchStmt')
@@ -648,6 +661,23 @@ export class GatewaySession implements Session {
         return this.#drop(fields)
       case 'InsertStmt':
         return runInsert(statement, fields, values, this.#context(), cancellation, oids)
+      case 'UpdateStmt':
+      case 'DeleteStmt':
+        return runChange(
+          statement,
+          fields,
+          kind === 'UpdateStmt' ? 'UPDATE' : 'DELETE',
+          values,
+          this.#context(),
+          cancellation,
+          oids,
+        )
+      case 'TruncateStmt':
+        return runTruncate(statement, fields, this.#context())
+      case 'CreateSchemaStmt':
+        return this.#createSchema(fields)
+      case 'CreateStmt':
+        return this.#createTable(statement, fields)
       case 'CreateTableAsStmt':
         return this.#createTemporaryAs(statement, fields, values, cancellation)
       default:
@@ -1315,7 +1345,7 @@ export class GatewaySession implements Session {
           if ((await this.#gateway.catalog.resolve(name, this.settings.searchPath())) === null) {
             throw new SqlError(SqlState.undefinedTable, `table "${name.join('.')}" does not exist`)
           }
-          throw notSupported('DROP TABLE of a lake table')
+          await this.#dropTable(name)
         }
       }
       return { kind: 'command', tag: 'DROP TABLE' }
@@ -1332,8 +1362,18 @@ export class GatewaySession implements Session {
     const into = fields.into as Node
     const range = into.rel as Node
     const name = String(range.relname)
-    if (range.relpersistence !== 't')
-      throw notSupported('CREATE TABLE', 'use CREATE TEMP TABLE … AS')
+    if (range.relpersistence !== 't') {
+      return runCreateTableAs(
+        this.#inner(statement, fields.query as Node),
+        into,
+        fields.if_not_exists === true,
+        statement.tableOptions,
+        values,
+        this.#context(),
+        cancellation,
+        (message) => this.#notice(message),
+      )
+    }
     if (this.#block?.explicit === true)
       throw notSupported('CREATE TEMP TABLE in a transaction block')
     if (this.#temporary.has(name)) {
@@ -1363,6 +1403,54 @@ export class GatewaySession implements Session {
         return { kind: 'command', tag: `SELECT ${String(counted[0]?.[0] ?? 0)}` }
       },
     )
+  }
+
+  async #createTable(statement: ParsedStatement, fields: Node): Promise<Execution> {
+    const range = fields.relation as Node
+    if (range.relpersistence === 't') {
+      throw notSupported('CREATE TEMP TABLE with columns', 'use CREATE TEMP TABLE … AS')
+    }
+    return runCreateTable(fields, statement.tableOptions, this.#context(), (message) =>
+      this.#notice(message),
+    )
+  }
+
+  async #createSchema(fields: Node): Promise<Execution> {
+    if (this.#context().block.readOnly) throw readOnly('CREATE SCHEMA')
+    const name = String(fields.schemaname ?? '')
+    try {
+      await this.#gateway.catalog.createLayer(name)
+    } catch (thrown) {
+      const exists = thrown instanceof SqlError && thrown.sqlState === SqlState.duplicateSchema
+      if (!exists || fields.if_not_exists !== true) throw thrown
+      this.#notice(`schema "${name}" already exists, skipping`)
+    }
+    return { kind: 'command', tag: 'CREATE SCHEMA' }
+  }
+
+  /** The table leaves the catalog; its log and files stay. */
+  async #dropTable(name: readonly string[]): Promise<void> {
+    const { block } = this.#context()
+    if (block.readOnly) throw readOnly('DROP TABLE')
+    if (block.explicit) {
+      throw new SqlError(
+        SqlState.activeSqlTransaction,
+        'DROP TABLE cannot run inside a transaction block',
+      )
+    }
+    const found = await this.#gateway.catalog.resolve(name, this.settings.searchPath())
+    if (found?.kind === 'view') {
+      throw new SqlError(SqlState.wrongObjectType, `"${name.join('.')}" is not a table`)
+    }
+    if (found !== null) await this.#gateway.catalog.dropTable(found.table.path)
+  }
+
+  #notice(message: string): void {
+    this.#events.notice({
+      severity: 'NOTICE',
+      sqlState: SqlState.successfulCompletion,
+      message,
+    })
   }
 
   async #dropTemporary(): Promise<void> {

@@ -42,8 +42,11 @@ export class Gateway {
     this.store = options.store
     this.engine = options.engine
     this.database = options.database
-    this.catalog = new Catalog(options.store)
     this.snapshots = new SnapshotCache(options.store, options.engine, options.snapshotCacheBytes)
+    this.catalog = new Catalog(
+      options.store,
+      async (path) => (await this.snapshots.latest(path))?.metadata.id ?? null,
+    )
   }
 
   static async open(options: GatewayOptions): Promise<Gateway> {

@@ -10,6 +10,7 @@ import {
   type TimeTravel,
 } from './lake-syntax.js'
 import { tokenize } from './lexer.js'
+import { liftTableClauses, NO_OPTIONS, type TableOptions } from './table-clauses.js'
 import type { Node } from './syntax-tree.js'
 
 /** One statement of the client's text. */
@@ -24,6 +25,8 @@ export interface ParsedStatement {
   readonly tree: Node | null
   readonly lakeCommand: LakeCommand | null
   readonly travels: readonly TimeTravel[]
+  /** What a CREATE TABLE says in a lakehouse's words. */
+  readonly tableOptions: TableOptions
 }
 
 await loadModule()
@@ -72,21 +75,33 @@ function splitStatements(sql: string): { readonly source: string; readonly start
 function parseOne(source: string, start: number): ParsedStatement {
   const lakeCommand = parseLakeCommand(source)
   if (lakeCommand !== null) {
-    return { source, text: source, start, tree: null, lakeCommand, travels: [] }
+    return {
+      source,
+      text: source,
+      start,
+      tree: null,
+      lakeCommand,
+      travels: [],
+      tableOptions: NO_OPTIONS,
+    }
   }
-  const { text, travels } = liftTimeTravel(source)
+  const lifted = liftTimeTravel(source)
+  const { travels } = lifted
   try {
+    const { text, options } = liftTableClauses(lifted.text)
     const parsed = parseSync(text) as { readonly stmts?: readonly { readonly stmt?: Node }[] }
     const tree = parsed.stmts?.[0]?.stmt
     if (tree === undefined) throw new SqlError(SqlState.syntaxError, 'no statement was found')
-    return { source, text, start, tree, lakeCommand: null, travels }
+    return { source, text, start, tree, lakeCommand: null, travels, tableOptions: options }
   } catch (thrown) {
     throw translate(thrown, start)
   }
 }
 
 function translate(thrown: unknown, start: number): unknown {
-  if (thrown instanceof SqlError) return thrown
+  if (thrown instanceof SqlError) {
+    return thrown.position === undefined ? thrown : thrown.at(start + thrown.position)
+  }
   if (thrown instanceof RangeError) {
     return new SqlError(SqlState.statementTooComplex, 'stack depth limit exceeded')
   }

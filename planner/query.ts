@@ -451,6 +451,17 @@ export async function scanText(
   context: QueryContext,
   connection: EngineConnection,
 ): Promise<{ readonly sql: string; readonly scans: readonly ScannedTable[] }> {
+  const { texts, scans } = await relationTexts(analyzed, values, context, connection)
+  return { sql: replaceMarkers(analyzed.query.sql, (id) => texts[id] ?? ''), scans }
+}
+
+/** What each table of an analysed statement reads, by relation id. */
+export async function relationTexts(
+  analyzed: AnalyzedStatement,
+  values: readonly EngineValue[],
+  context: QueryContext,
+  connection: EngineConnection,
+): Promise<{ readonly texts: readonly string[]; readonly scans: readonly ScannedTable[] }> {
   const predicates = tablePredicates(analyzed.shared.roots, values)
   const scans: ScannedTable[] = []
   const texts: string[] = []
@@ -459,7 +470,7 @@ export async function scanText(
     scans.push({ name: `${name.layer}.${name.name}`, scan })
     texts.push(await scanRelation(context.gateway.store, connection, scan))
   }
-  return { sql: replaceMarkers(analyzed.query.sql, (id) => texts[id] ?? ''), scans }
+  return { texts, scans }
 }
 
 async function snapshotFor(

@@ -44,11 +44,14 @@ export class TableChange {
   readonly table: TableName
   /** What the block read; null for a table it makes. */
   readonly base: Snapshot | null
+  /** The block makes the table: its name means nothing to others yet. */
+  readonly creates: boolean
   #state: ChangeState
 
   constructor(table: TableName, base: Snapshot | null, definition: NewTable | null = null) {
     this.table = table
     this.base = base
+    this.creates = definition !== null
     this.#state = { adds: [], removes: [], reads: [], operations: [], definition }
   }
 

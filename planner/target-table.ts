@@ -157,7 +157,7 @@ export function storedExpression(
   what: string,
 ): TypedExpression {
   try {
-    const [statement] = parseStatements(`SELECT ${text.replaceAll('`', '"')}`)
+    const [statement] = parseStatements(`SELECT ${postgresText(text)}`)
     const select = nodeOf(statement?.tree, 'SelectStmt')
     const value = nodeOf(listOf(select?.targetList)[0], 'ResTarget')?.val as Node | undefined
     if (value === undefined || select?.fromClause !== undefined) throw new Error('no expression')
@@ -169,6 +169,13 @@ export function storedExpression(
       { cause: thrown },
     )
   }
+}
+
+/** Spark's spellings that PostgreSQL's parser does not take. */
+function postgresText(text: string): string {
+  return text
+    .replaceAll('`', '"')
+    .replaceAll(/\b(current_timestamp|current_date)\s*\(\s*\)/gi, '$1')
 }
 
 /** The text of a default, as DuckDB computes it for `column`. */

@@ -47,7 +47,7 @@ export class TransactionBlock {
   /** The table that the block makes under that name, or undefined. */
   createdTable(layer: string, name: string): TableName | undefined {
     const change = this.#change
-    if (change === undefined || change.base !== null) return undefined
+    if (change === undefined || !change.creates) return undefined
     return change.table.layer === layer && change.table.name === name ? change.table : undefined
   }
 
