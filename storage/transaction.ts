@@ -205,7 +205,8 @@ export class Transaction {
 
   /** Adds data files: new ones, or known ones with another deletion vector (`withDeletionVector`). */
   add(files: Iterable<AddFile>): void {
-    for (const add of files) this.#adds.push(withStatsText(this.target, add))
+    const { target } = this
+    for (const add of files) this.#adds.push(withStatsText(target, add))
   }
 
   /** Removes live files; `dataChange` is false when their rows only move to other files. */
@@ -242,10 +243,9 @@ export class Transaction {
     if (known !== undefined && BigInt(known.version) >= version) return false
     assert(!this.#appIds.has(appId), 'a commit has one transaction of an application')
     this.#appIds.add(appId)
-    const long = BigInt(Number(version)) === version ? Number(version) : version
     this.#transactions.push({
       appId,
-      version: typeof long === 'number' && Number.isSafeInteger(long) ? long : version,
+      version: Number.isSafeInteger(Number(version)) ? Number(version) : version,
       lastUpdated: this.#nowMs(),
     })
     return true
