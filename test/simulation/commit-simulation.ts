@@ -70,6 +70,7 @@ export async function simulateCommits(
     ambiguous: pick(random, [0, 0.1, 0.5]),
   }
   const statements: Statement[] = []
+  const stores: FaultyStore[] = []
   const maxAttempts = pick(random, [1, 3, 30])
   const writers = 2 + Math.floor(random() * 4)
   await Promise.all(
@@ -85,13 +86,14 @@ export async function simulateCommits(
           () => resolve(),
         )
         const options = { maxAttempts, backoff: () => scheduler.turn() }
+        stores.push(faulty)
         const write = runWriter(writer, faulty, connection, random, options, statements)
         void write.then(resolve)
       })
     }),
   )
   // Requests that were still on their way arrive now.
-  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  for (const faulty of stores) await faulty.settle()
   const faults = await judge(store, connection, statements)
   const outcomes: Record<string, number> = {}
   for (const { kind, outcome, conflicts } of statements) {

@@ -118,6 +118,7 @@ it('whatever fails while files are written, the log names whole files only', asy
           }
         }
         connection.close()
+        await store.settle()
       }),
     )
     const report = await lintTable(lake.root, tablePath, lake.connection)

@@ -76,6 +76,8 @@ export class FaultyStore implements ObjectStore {
   /** Calls until the writer dies in the middle of one; infinite for one that lives. */
   #callsLeft: number
   readonly #onDeath: () => void
+  /** Requests that go on although their caller was told that they timed out. */
+  readonly #inFlight: Promise<unknown>[] = []
 
   constructor(
     store: ObjectStore,
@@ -133,7 +135,7 @@ export class FaultyStore implements ObjectStore {
       await this.#store.putIfAbsent(path, bytes)
     } else if (fate < 0.7) {
       // The request is still on its way when the caller is told that it timed out.
-      void this.#scheduler.turn().then(() => this.#store.putIfAbsent(path, bytes))
+      this.#inFlight.push(this.#scheduler.turn().then(() => this.#store.putIfAbsent(path, bytes)))
     }
     return 'unknown'
   }
@@ -156,6 +158,11 @@ export class FaultyStore implements ObjectStore {
       },
       discard: () => staging.discard(),
     }
+  }
+
+  /** Resolves once no request of this writer can take effect any more. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#inFlight)
   }
 
   engineUrl(path: string): string {
