@@ -9,6 +9,7 @@ import { analyzeSubquery } from './analyze-query.js'
 import type { Analysis } from './analysis.js'
 import { canonical, coerce, commonType, textOf } from './coercion.js'
 import { numberLiteral } from './literal.js'
+import { parameterMarker } from './parameter-marker.js'
 import { engineRegexp, similarRegexp } from './regexp.js'
 import {
   columnOfRange,
@@ -158,9 +159,9 @@ function parameter({ analysis, fields, location }: Work): TypedExpression {
   const number = Number(fields.number ?? 0)
   const known = analysis.parameter(number)
   const shape: Shape = { kind: 'parameter', number }
-  if (known === undefined) return expression(`$${number}`, UNKNOWN, [], location, shape)
+  if (known === undefined) return expression(parameterMarker(number), UNKNOWN, [], location, shape)
   return expression(
-    `CAST($${number} AS ${printEngineType(known.engine)})`,
+    `CAST(${parameterMarker(number)} AS ${printEngineType(known.engine)})`,
     known,
     [],
     location,

@@ -15,6 +15,7 @@ import type { DataFile, Snapshot } from '../storage/snapshot.js'
 import { analyzeExpression, booleanOf, plainPlace } from './analyze-expression.js'
 import { conjunctsOf } from './analyze-query.js'
 import { type Analysis, type AnalyzedQuery, markerOf, replaceMarkers } from './analysis.js'
+import { numberParameters } from './parameter-marker.js'
 import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
 import { analyze, type AnalyzedStatement, type QueryContext, relationTexts } from './query.js'
@@ -25,6 +26,7 @@ import {
   assign,
   checkedRows,
   defaultValue,
+  returningList,
   type TargetColumn,
   targetColumn,
   targetColumns,
@@ -53,7 +55,7 @@ function planChange(
   if (listOf(fields.usingClause).length > 0 || listOf(fields.fromClause).length > 0) {
     throw analysis.notSupported(kind === 'UPDATE' ? 'UPDATE … FROM' : 'DELETE … USING')
   }
-  if (listOf(fields.returningList).length > 0) throw analysis.notSupported(`${kind} … RETURNING`)
+  if (returningList(fields).length > 0) throw analysis.notSupported(`${kind} … RETURNING`)
   if (fields.withClause !== undefined) throw analysis.notSupported(`WITH before ${kind}`)
   const columns = targetColumns(snapshot.schema)
   const alias = analysis.fresh('t')
@@ -228,28 +230,34 @@ async function rewrite(
   const predicate = tablePredicates(analyzed.shared.roots, values).get(TARGET) ?? UNKNOWN
   const candidates = planScan(snapshot, predicate)
   const { texts } = await relationTexts(analyzed, values, context, connection)
-  const textOver = async (files: readonly DataFile[], sql: string): Promise<string> => {
+  const textOver = async (
+    files: readonly DataFile[],
+    sql: string,
+  ): Promise<{ readonly sql: string; readonly values: readonly EngineValue[] }> => {
     const target = await scanRelation(store, connection, { ...candidates, files })
-    return replaceMarkers(sql, (id) => (id === TARGET ? target : (texts[id] ?? '')))
+    const text = replaceMarkers(sql, (id) => (id === TARGET ? target : (texts[id] ?? '')))
+    return numberParameters(text, values)
   }
   const touched: DataFile[] = []
   const whole: DataFile[] = []
   let rowCount = 0
   for (const file of candidates.files) {
     const counted = `SELECT count(*) FILTER (WHERE ${plan.condition}), count(*) FROM ${markerOf(TARGET)} AS ${plan.alias}`
-    const [row] = await connection.query(await textOver([file], counted), values)
+    const count = await textOver([file], counted)
+    const [row] = await connection.query(count.sql, count.values)
     const [changed, all] = [Number(row?.[0] ?? 0), Number(row?.[1] ?? 0)]
     if (changed === 0) continue
     rowCount += changed
     if (kind === 'DELETE' && changed === all) whole.push(file)
     else touched.push(file)
   }
+  const rows = touched.length === 0 ? undefined : await textOver(touched, plan.rows)
   const written =
-    touched.length === 0
+    rows === undefined
       ? undefined
       : await writeDataFiles(store, connection, snapshot, {
-          query: await textOver(touched, plan.rows),
-          values,
+          query: rows.sql,
+          values: rows.values,
         })
   change.apply({
     operation: kind,

@@ -4,6 +4,7 @@ import { Oid } from '../catalog/pg-types.js'
 import { printEngineType } from '../storage/engine-type.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { literalOf } from './literal.js'
+import { parameterMarker } from './parameter-marker.js'
 import {
   arrayOf,
   categoryOf,
@@ -144,7 +145,7 @@ export function coerce(
     }
     if (shape.kind === 'parameter') {
       const decided = session.decideParameter(shape.number, { ...target, typmod: -1 })
-      const sql = `CAST($${shape.number} AS ${printEngineType(decided.engine)})`
+      const sql = `CAST(${parameterMarker(shape.number)} AS ${printEngineType(decided.engine)})`
       return withModifier({ ...source, sql, type: decided }, target, context)
     }
     return coerce({ ...source, type: sqlType(Oid.text) }, target, 'explicit', session)

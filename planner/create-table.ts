@@ -405,10 +405,10 @@ export async function runCreateTableAs(
         change.apply({ operation: 'CREATE TABLE AS SELECT', definition: made })
         return { kind: 'command', tag: 'CREATE TABLE AS' }
       }
-      const { sql } = await scanText(analyzed, values, context, connection)
+      const { sql, values: bound } = await scanText(analyzed, values, context, connection)
       const written = await writeDataFiles(context.gateway.store, connection, made, {
         query: renamed(sql, analyzed.query, fields),
-        values,
+        values: bound,
       })
       change.apply({ operation: 'CREATE TABLE AS SELECT', definition: made, adds: written.files })
       return { kind: 'command', tag: `SELECT ${written.rowCount}` }

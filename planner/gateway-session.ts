@@ -1252,9 +1252,9 @@ export class GatewaySession implements Session {
       values,
       this.#context(),
       cancellation,
-      async (connection, sql, scans) => {
+      async (connection, sql, scans, bound) => {
         const head = `EXPLAIN (${analyze ? 'ANALYZE, ' : ''}FORMAT ${format === 'json' ? 'json' : 'text'})`
-        const rows = await connection.query(`${head} ${sql}`, values)
+        const rows = await connection.query(`${head} ${sql}`, bound)
         const plan = rows.map((row) => String(row.at(-1) ?? '')).join('\n')
         const tables = scans.map(({ name, scan }) => ({
           table: name,
@@ -1388,7 +1388,7 @@ export class GatewaySession implements Session {
       values,
       this.#context(),
       cancellation,
-      async (connection, sql) => {
+      async (connection, sql, _scans, bound) => {
         this.#temporarySchema ??= `pg_temp_${this.processId}`
         await connection.run(`CREATE SCHEMA IF NOT EXISTS memory.${this.#temporarySchema}`)
         const table = `memory.${this.#temporarySchema}.${quoteIdentifier(name)}`
@@ -1396,7 +1396,7 @@ export class GatewaySession implements Session {
         const limit = into.skipData === true ? ' LIMIT 0' : ''
         await connection.run(
           `CREATE TABLE ${table} AS SELECT * FROM (${sql}\n)${alias || ' AS q'}${limit}`,
-          values,
+          bound,
         )
         this.#temporary.set(name, table)
         const counted = await connection.query(`SELECT count(*) FROM ${table}`)

@@ -13,6 +13,7 @@ import { analyzeExpression, plainPlace, settled } from './analyze-expression.js'
 import { analyzeSourceQuery, uniqueNames } from './analyze-query.js'
 import type { Analysis, AnalyzedQuery, OutputColumn } from './analysis.js'
 import { outputName } from './output-names.js'
+import { numberParameters } from './parameter-marker.js'
 import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
 import { analyze, type QueryContext, resultColumns, scanText } from './query.js'
@@ -25,6 +26,7 @@ import {
   checkedRows,
   defaultValue,
   returningItems,
+  returningList,
   type TargetColumn,
   targetColumn,
   targetColumns,
@@ -98,7 +100,7 @@ function planInsert(
   )
   const returning = returningItems(
     analysis,
-    listOf(fields.returningList),
+    returningList(fields),
     scope,
     (node) => settled(analysis, analyzeExpression(analysis, node, scope, plainPlace('RETURNING'))),
     outputName,
@@ -268,14 +270,17 @@ export async function runInsert(
           return plan
         },
       )
-      const { sql } = await scanText(analyzed, values, context, connection)
+      const { sql, values: bound } = await scanText(analyzed, values, context, connection)
       const { store } = context.gateway
       if (plan === undefined || plan.returning.length === 0) {
-        const written = await writeDataFiles(store, connection, snapshot, { query: sql, values })
+        const written = await writeDataFiles(store, connection, snapshot, {
+          query: sql,
+          values: bound,
+        })
         change.apply({ operation: 'WRITE', adds: written.files })
         return { kind: 'command', tag: `INSERT 0 ${written.rowCount}` }
       }
-      return await returned(plan, sql, values, snapshot, change, context, connection)
+      return await returned(plan, sql, bound, values, snapshot, change, context, connection)
     } finally {
       connection.attach(undefined)
     }
@@ -288,6 +293,7 @@ let nextStage = 1
 async function returned(
   plan: InsertPlan,
   sql: string,
+  bound: readonly EngineValue[],
   values: readonly EngineValue[],
   snapshot: Snapshot,
   change: TableChange,
@@ -295,7 +301,7 @@ async function returned(
   connection: EngineConnection,
 ): Promise<Execution> {
   const stage = `lakegate_stage_${nextStage++}`
-  await connection.run(`CREATE TEMP TABLE ${stage} AS ${sql}`, values)
+  await connection.run(`CREATE TEMP TABLE ${stage} AS ${sql}`, bound)
   try {
     const written = await writeDataFiles(context.gateway.store, connection, snapshot, {
       query: `SELECT * FROM ${stage}`,
@@ -305,10 +311,11 @@ async function returned(
       ({ value }, i) =>
         `CAST(${value.sql} AS ${printEngineType(value.type.engine)}) AS ${quoteIdentifier(names[i] ?? '')}`,
     )
-    const rows = await connection.query(
+    const shown = numberParameters(
       `SELECT ${items.join(', ')} FROM ${stage} AS ${plan.returningAlias}`,
       values,
     )
+    const rows = await connection.query(shown.sql, shown.values)
     change.apply({ operation: 'WRITE', adds: written.files })
     return {
       kind: 'rows',

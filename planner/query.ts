@@ -26,6 +26,7 @@ import {
 import { analyzeQuery } from './analyze-query.js'
 import type { EnginePool } from './engine-pool.js'
 import type { Gateway } from './gateway.js'
+import { numberParameters } from './parameter-marker.js'
 import { type ParsedStatement, parseStatements } from './parse.js'
 import type { Execution } from './portal.js'
 import type { ResultColumn } from './result.js'
@@ -73,7 +74,10 @@ export async function describeQuery(
 }> {
   return context.pool.with(async (connection) => {
     const analyzed = await analyze(statement, oids, [], context, connection, false)
-    const sql = replaceMarkers(analyzed.query.sql, (id) => analyzed.emptyText(id))
+    const { sql } = numberParameters(
+      replaceMarkers(analyzed.query.sql, (id) => analyzed.emptyText(id)),
+      [],
+    )
     const { prepared } = await prepareAs(connection, sql, analyzed.query.columns)
     const columns = resultColumns(analyzed.query.columns, prepared.columns)
     prepared.destroy()
@@ -97,9 +101,9 @@ export async function openQuery(
   connection.attach(cancellation)
   try {
     const analyzed = await analyze(statement, oids, values, context, connection, true)
-    const { sql } = await scanText(analyzed, values, context, connection)
+    const { sql, values: bound } = await scanText(analyzed, values, context, connection)
     const { prepared } = await prepareAs(connection, sql, analyzed.query.columns)
-    const stream = await prepared.stream(values)
+    const stream = await prepared.stream(bound)
     const { columns } = analyzed.query
     if (!columns.every((column, i) => sameType(column, stream.columns[i]))) {
       // Rows would be read as what they are not.
@@ -125,14 +129,19 @@ export async function withTranslation<T>(
   values: readonly EngineValue[],
   context: QueryContext,
   cancellation: Cancellation,
-  work: (connection: EngineConnection, sql: string, scans: readonly ScannedTable[]) => Promise<T>,
+  work: (
+    connection: EngineConnection,
+    sql: string,
+    scans: readonly ScannedTable[],
+    values: readonly EngineValue[],
+  ) => Promise<T>,
 ): Promise<T> {
   return context.pool.with(async (connection) => {
     connection.attach(cancellation)
     try {
       const analyzed = await analyze(statement, [], values, context, connection, true)
-      const { sql, scans } = await scanText(analyzed, values, context, connection)
-      return await work(connection, sql, scans)
+      const { sql, scans, values: bound } = await scanText(analyzed, values, context, connection)
+      return await work(connection, sql, scans, bound)
     } finally {
       connection.attach(undefined)
     }
@@ -450,9 +459,15 @@ export async function scanText(
   values: readonly EngineValue[],
   context: QueryContext,
   connection: EngineConnection,
-): Promise<{ readonly sql: string; readonly scans: readonly ScannedTable[] }> {
+): Promise<{
+  readonly sql: string
+  readonly scans: readonly ScannedTable[]
+  /** In the order of the text's parameters. */
+  readonly values: readonly EngineValue[]
+}> {
   const { texts, scans } = await relationTexts(analyzed, values, context, connection)
-  return { sql: replaceMarkers(analyzed.query.sql, (id) => texts[id] ?? ''), scans }
+  const text = replaceMarkers(analyzed.query.sql, (id) => texts[id] ?? '')
+  return { ...numberParameters(text, values), scans }
 }
 
 /** What each table of an analysed statement reads, by relation id. */

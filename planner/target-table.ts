@@ -243,6 +243,12 @@ export function checkedRows(
   return `SELECT ${guarded.join(', ')} FROM (${rows}) AS ${held}`
 }
 
+/** The items of a statement's RETURNING; empty without one. */
+export function returningList(fields: Node): readonly Node[] {
+  const clause = fields.returningClause as Node | undefined
+  return listOf(clause?.exprs)
+}
+
 /** RETURNING's select list over rows that `alias` gives. */
 export function returningItems(
   analysis: Analysis,

@@ -286,18 +286,24 @@ export class EnginePrepared {
 
   /** The type DuckDB infers for parameter `$number`; null when it cannot tell. */
   parameterType(number: number): EngineType | null {
-    const index = this.#parameterNumbers().indexOf(number) + 1
-    if (index === 0) return null
-    const type = duckdb.param_type(this.#handle, index)
+    if (!this.#parameterNumbers().includes(number)) return null
+    const type = duckdb.param_type(this.#handle, number)
     if (type === duckdb.Type.INVALID || type === duckdb.Type.SQLNULL) return null
-    return readLogicalType(duckdb.param_logical_type(this.#handle, index))
+    return readLogicalType(duckdb.param_logical_type(this.#handle, number))
   }
 
-  /** The number written in the text for each parameter: a statement may use $2 without $1. */
+  /** The numbers written in the text, which DuckDB keeps as indexes: $2 may be there without $1. */
   #parameterNumbers(): number[] {
-    return Array.from({ length: this.parameterCount }, (_, i) =>
-      Number(duckdb.parameter_name(this.#handle, i + 1)),
-    )
+    const found: number[] = []
+    for (let number = 1; found.length < this.parameterCount && number <= 65_535; number++) {
+      try {
+        duckdb.parameter_name(this.#handle, number)
+        found.push(number)
+      } catch {
+        // The statement does not use this number.
+      }
+    }
+    return found
   }
 
   /**
@@ -354,9 +360,9 @@ export class EnginePrepared {
 
   #bind(values: readonly EngineValue[]): void {
     assert(!this.#destroyed, 'the prepared statement is alive')
-    for (const [i, number] of this.#parameterNumbers().entries()) {
+    for (const number of this.#parameterNumbers()) {
       const value = values[number - 1]
-      if (value !== undefined) duckdb.bind_value(this.#handle, i + 1, makeValue(value))
+      if (value !== undefined) duckdb.bind_value(this.#handle, number, makeValue(value))
     }
   }
 
