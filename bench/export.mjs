@@ -1,160 +1,108 @@
 /**
- * What the gateway costs over bare DuckDB: a table is streamed out of DuckDB in this process and
- * discarded, then through the gateway over TCP as text and as binary. Prints ratios of time, the
- * gateway's against DuckDB's, and the peak memory. Run: `npm run build && node bench/export.mjs [rows]`.
+ * Export: a table of 16 columns is read whole through the gateway, as text, as binary and by COPY,
+ * against DuckDB alone over the same Parquet files and against PostgreSQL over the same rows.
+ *
+ * Run: `npm run build && node bench/export.mjs [rows]` (10,000,000 unless given). Every contestant and
+ * the client are processes of their own. Prints ratios and the gateway's peak memory; fails when
+ * one of them gives another number of rows.
  */
 
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { Gateway } from '../dist/planner/gateway.js'
-import { readConfig } from '../dist/server/config.js'
-import { listen } from '../dist/server/listener.js'
-import { Engine } from '../dist/storage/engine.js'
-import { LocalStore } from '../dist/storage/local-store.js'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import pg from 'pg'
+import { findServer, startGateway, startPostgres } from '../test/support/servers.mjs'
 
-const rows = Number(process.argv[2] ?? 2_000_000)
-const lake = mkdtempSync(join(tmpdir(), 'lakegate-bench-'))
-const table = join(lake, 'gold', 'items')
-mkdirSync(join(table, '_delta_log'), { recursive: true })
-const engine = await Engine.open({ tempDirectory: '' })
-const connection = await engine.connect()
-const file = join(table, 'part-0.parquet')
-await connection.run(`COPY (
-  SELECT i::BIGINT AS id, (i % 200000)::INTEGER AS part, (i % 7)::INTEGER AS line, (i % 50)::INTEGER AS quantity,
-         (hash(i) % 10000000 / 100.0)::DECIMAL(15,2) AS price, (i % 11 / 100.0)::DECIMAL(15,2) AS discount,
-         chr((65 + i % 3)::INTEGER) AS flag, chr((70 + i % 2)::INTEGER) AS state,
-         DATE '1992-01-01' + (i % 2500)::INTEGER AS shipped, TIMESTAMP '2020-01-01' + to_seconds(i) AS seen,
-         ['AIR','RAIL','SHIP','TRUCK'][(i % 4 + 1)::INTEGER] AS mode, 'carefully final deposits number ' || i AS comment
-  FROM range(${rows}) t(i)) TO '${file}' (FORMAT parquet)`)
-const field = (name, type) => ({ name, type, nullable: true, metadata: {} })
-const fields = [
-  field('id', 'long'),
-  field('part', 'integer'),
-  field('line', 'integer'),
-  field('quantity', 'integer'),
-  field('price', 'decimal(15,2)'),
-  field('discount', 'decimal(15,2)'),
-  field('flag', 'string'),
-  field('state', 'string'),
-  field('shipped', 'date'),
-  field('seen', 'timestamp_ntz'),
-  field('mode', 'string'),
-  field('comment', 'string'),
-]
-const log = [
-  {
-    protocol: {
-      minReaderVersion: 3,
-      minWriterVersion: 7,
-      readerFeatures: ['timestampNtz'],
-      writerFeatures: ['timestampNtz'],
-    },
-  },
-  {
-    metaData: {
-      id: 'bench',
-      format: { provider: 'parquet', options: {} },
-      schemaString: JSON.stringify({ type: 'struct', fields }),
-      partitionColumns: [],
-      configuration: {},
-    },
-  },
-  {
-    add: {
-      path: 'part-0.parquet',
-      partitionValues: {},
-      size: statSync(file).size,
-      modificationTime: 0,
-      dataChange: true,
-    },
-  },
-]
-writeFileSync(
-  join(table, '_delta_log', `${'0'.repeat(20)}.json`),
-  log.map((action) => JSON.stringify(action)).join('\n'),
-)
+const here = dirname(fileURLToPath(import.meta.url))
+const rows = Number(process.argv[2] ?? 10_000_000)
+const rounds = Number(process.argv[3] ?? 3)
+const work = mkdtempSync(join(tmpdir(), 'lakegate-export-'))
 
-const gateway = await Gateway.open({
-  store: new LocalStore(lake),
-  engine,
-  database: 'lake',
-  snapshotCacheBytes: 1e8,
-})
-const config = readConfig(['--port=0', '--http-port=0', '--shutdown-timeout-ms=0'], {})
-const listener = await listen(config, gateway, console.error)
+const SELECT = `SELECT i::bigint AS id, (i % 200000)::int AS part, (i % 7)::smallint AS line, (i % 50)::int AS quantity,
+  (i * 7919 % 10000000 / 100.0)::numeric(15,2) AS price, (i % 11 / 100.0)::numeric(15,2) AS discount,
+  (i % 1000) / 8.0::float8 AS weight, ((i % 100) / 4.0)::real AS score, i % 3 = 0 AS active,
+  chr((65 + i % 3)::int) AS flag, CASE WHEN i % 10 = 0 THEN NULL ELSE 'O' END AS state,
+  date '1992-01-01' + (i % 2500)::int AS shipped, timestamp '2020-01-01' + (i % 100000000) * interval '1 second' AS seen,
+  timestamptz '2020-01-01 00:00:00+00' + (i % 100000000) * interval '1 second' AS stored,
+  CASE i % 4 WHEN 0 THEN 'AIR' WHEN 1 THEN 'RAIL' WHEN 2 THEN 'SHIP' ELSE 'TRUCK' END AS mode,
+  'carefully final deposits number ' || i AS comment
+  FROM generate_series(1::bigint, ${rows}::bigint) i`
 
-async function bare() {
-  const prepared = await connection.prepare(`SELECT * FROM read_parquet('${file}')`)
-  const stream = await prepared.stream()
-  while ((await stream.next()) !== null);
-  prepared.destroy()
+const run = (script, ...args) => {
+  const output = execFileSync(process.execPath, [join(here, script), ...args.map(String)])
+  const result = JSON.parse(output.toString())
+  if (result.rows !== rows) throw new Error(`${script} ${args[0]} gave ${result.rows} rows`)
+  return result.seconds
 }
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]
 
-function message(type, body) {
-  const head = Buffer.alloc(5)
-  head.write(type, 0, 'latin1')
-  head.writeInt32BE(body.length + 4, 1)
-  return Buffer.concat([head, body])
-}
-
-function through(format) {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect(listener.port, '127.0.0.1')
-    const startup = Buffer.from('\0\x03\0\0user\0lakegate\0database\0lake\0\0', 'latin1')
-    const length = Buffer.alloc(4)
-    length.writeInt32BE(startup.length + 4)
-    let sent = false
-    let bytes = 0
-    let tail = Buffer.alloc(0)
-    socket.on('connect', () => socket.write(Buffer.concat([length, startup])))
-    socket.on('error', reject)
-    socket.on('data', (chunk) => {
-      bytes += chunk.length
-      tail = Buffer.concat([tail, chunk]).subarray(-6)
-      if (!tail.equals(Buffer.from([0x5a, 0, 0, 0, 5, 0x49]))) return
-      if (sent) {
-        socket.destroy()
-        resolve(bytes)
-        return
-      }
-      sent = true
-      bytes = 0
-      socket.write(
-        Buffer.concat([
-          message('P', Buffer.from('\0SELECT * FROM gold.items\0\0\0')),
-          message('B', Buffer.from([0, 0, 0, 0, 0, 0, 0, 1, 0, format])),
-          message('E', Buffer.from([0, 0, 0, 0, 0])),
-          message('S', Buffer.alloc(0)),
-        ]),
-      )
-    })
+const gateway = await startGateway(join(here, '../dist/server/bootstrap.cjs'), work)
+const bin = findServer()
+let postgres
+try {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port: gateway.port,
+    user: 'lakegate',
+    database: 'lake',
   })
+  await client.connect()
+  await client.query(`CREATE TABLE gold.items AS ${SELECT}`)
+  await client.end()
+  const files = `read_parquet('${join(work, 'lake/gold/items/*.parquet')}')`
+  const contestants = {
+    'DuckDB, chunks thrown away': () => run('bare.mjs', `SELECT * FROM ${files}`, 'chunks'),
+    'DuckDB, JavaScript values': () => run('bare.mjs', `SELECT * FROM ${files}`, 'values'),
+    'gateway, text': () =>
+      run('drain.mjs', gateway.port, 'lake', 'text', 'SELECT * FROM gold.items'),
+    'gateway, binary': () =>
+      run('drain.mjs', gateway.port, 'lake', 'binary', 'SELECT * FROM gold.items'),
+    'gateway, COPY': () =>
+      run('drain.mjs', gateway.port, 'lake', 'copy', 'COPY gold.items TO STDOUT'),
+  }
+  if (bin === undefined) console.log('skipped: no PostgreSQL server on this machine')
+  else {
+    postgres = await startPostgres(bin, work, '-c fsync=off -c shared_buffers=2GB')
+    const admin = new pg.Client({
+      host: '127.0.0.1',
+      port: postgres.port,
+      user: 'lakegate',
+      database: 'postgres',
+    })
+    await admin.connect()
+    await admin.query(`CREATE UNLOGGED TABLE items AS ${SELECT}`)
+    await admin.query('VACUUM ANALYZE items')
+    await admin.end()
+    const from = (format, sql) => () => run('drain.mjs', postgres.port, 'postgres', format, sql)
+    contestants['PostgreSQL, text'] = from('text', 'SELECT * FROM items')
+    contestants['PostgreSQL, binary'] = from('binary', 'SELECT * FROM items')
+    contestants['PostgreSQL, COPY'] = from('copy', 'COPY items TO STDOUT')
+  }
+  const times = Object.fromEntries(Object.keys(contestants).map((name) => [name, []]))
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, contest] of Object.entries(contestants)) times[name].push(contest())
+  }
+  const base = median(times['DuckDB, chunks thrown away'])
+  console.log(`${rows} rows, 16 columns; median of ${rounds} interleaved rounds`)
+  for (const [name, list] of Object.entries(times)) {
+    console.log(
+      `${name}: ${median(list).toFixed(2)} s, ${(median(list) / base).toFixed(2)} times bare DuckDB`,
+    )
+  }
+  for (const kind of ['text', 'binary', 'COPY']) {
+    const other = times[`PostgreSQL, ${kind}`]
+    if (other !== undefined) {
+      console.log(
+        `${kind}: the gateway takes ${(median(times[`gateway, ${kind}`]) / median(other)).toFixed(2)} times PostgreSQL's time`,
+      )
+    }
+  }
+  const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${gateway.pid}/status`, 'utf8'))?.[1]
+  console.log(`peak memory of the gateway: ${Math.round(Number(peak) / 1024)} MB`)
+} finally {
+  gateway.stop()
+  postgres?.stop()
+  spawnSync('rm', ['-rf', work])
 }
-
-async function timed(run) {
-  const started = performance.now()
-  await run()
-  return (performance.now() - started) / 1000
-}
-
-const times = { bare: [], text: [], binary: [] }
-await bare()
-for (let round = 0; round < 3; round++) {
-  times.bare.push(await timed(bare))
-  times.text.push(await timed(() => through(0)))
-  times.binary.push(await timed(() => through(1)))
-}
-const median = (list) => [...list].sort((a, b) => a - b)[1]
-console.log(`${rows} rows, 12 columns; median of 3 interleaved rounds`)
-console.log(`bare DuckDB stream, discarded: ${median(times.bare).toFixed(2)} s`)
-for (const kind of ['text', 'binary']) {
-  console.log(
-    `gateway, ${kind}: ${median(times[kind]).toFixed(2)} s, ${(median(times[kind]) / median(times.bare)).toFixed(2)} times bare DuckDB`,
-  )
-}
-console.log(`peak memory of the process: ${Math.round(process.resourceUsage().maxRSS / 1024)} MB`)
-await listener.close()
-await engine.close()
-rmSync(lake, { recursive: true, force: true })

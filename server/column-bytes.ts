@@ -7,7 +7,7 @@ import type { EngineType } from '../storage/engine-type.js'
 import type { Scalar } from '../storage/engine-value.js'
 import { civilOf, dateText, timestampText } from './date-time-text.js'
 import { EPOCH_DAYS, EPOCH_MICROS, numericBinary, valueBinary } from './value-binary.js'
-import { decimalText, type TextContext, valueText } from './value-text.js'
+import { decimalText, floatText, type TextContext, valueText } from './value-text.js'
 
 /**
  * The cells of a column, one after another.
@@ -162,10 +162,19 @@ function fromVector(
     }
     case 'DOUBLE':
     case 'FLOAT': {
-      if (!format.binary) return null
       const width = type.name === 'DOUBLE' ? 8 : 4
       const data = vector.data(to, width)
       const view = new DataView(data.buffer, data.byteOffset)
+      if (!format.binary) {
+        const digits = format.context.style.extraFloatDigits
+        return variable(count, 26, nulls, (bytes, row, at) => {
+          const value =
+            width === 8
+              ? view.getFloat64((from + row) * 8, true)
+              : view.getFloat32((from + row) * 4, true)
+          return writeAscii(bytes, floatText(value, width, digits), at)
+        })
+      }
       return fixed(count, width, nulls, (bytes, row, at) => {
         if (width === 8) bytes.writeDoubleBE(view.getFloat64((from + row) * 8, true), at)
         else bytes.writeFloatBE(view.getFloat32((from + row) * 4, true), at)
@@ -428,6 +437,12 @@ function variable(
     ends[row] = at
   }
   return { bytes, ends, nulls }
+}
+
+/** Writes a short text of ASCII; answers where it ends. */
+function writeAscii(bytes: Buffer, text: string, at: number): number {
+  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i)
+  return at + text.length
 }
 
 /** Writes a safe integer's digits at `at`; answers where they end. */

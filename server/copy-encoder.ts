@@ -2,11 +2,14 @@
 
 import type { CopyFormat, OutputStyle, ResultColumn, RowBatch } from '../planner/result.js'
 import { assert } from '../storage/errors.js'
-import { columnBytes, type ColumnFormat } from './column-bytes.js'
-import { rowCountOf } from './row-encoder.js'
+import { type ColumnBytes, columnBytes, type ColumnFormat } from './column-bytes.js'
+import { copyCell, rowCountOf, writeLength } from './row-encoder.js'
 import { textContext } from './value-text.js'
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
+
+/** The type byte of CopyData. */
+const COPY_DATA = 0x64
 
 /** Encodes one COPY TO STDOUT: header, rows, trailer. */
 export class CopyEncoder {
@@ -33,34 +36,130 @@ export class CopyEncoder {
 
   encode(batch: RowBatch): Uint8Array {
     assert(batch.kind !== 'encoded', 'COPY rows are not encoded before')
+    const rowCount = rowCountOf(batch)
     const cells = this.#formats.map((format, i) => columnBytes(batch, i, format))
-    const rows: Buffer[] = []
-    for (let row = 0; row < rowCountOf(batch); row++) {
-      const parts: Uint8Array[] = [...this.#prefix]
-      this.#prefix = []
-      if (this.#copy.format === 'binary') {
-        const count = Buffer.alloc(2)
-        count.writeInt16BE(cells.length)
-        parts.push(count)
+    if (this.#copy.format === 'binary') return this.#binaryRows(cells, rowCount)
+    return this.#textRows(
+      cells.map((column, i) => this.#escaped(column, i, rowCount)),
+      rowCount,
+    )
+  }
+
+  #binaryRows(cells: readonly ColumnBytes[], rowCount: number): Uint8Array {
+    const prefix = Buffer.concat(this.#prefix)
+    this.#prefix = []
+    const total = cells.reduce(
+      (sum, column) => sum + (column.ends[rowCount - 1] ?? 0),
+      rowCount * (7 + 4 * cells.length) + prefix.length,
+    )
+    const out = Buffer.allocUnsafe(total)
+    let at = 0
+    for (let row = 0; row < rowCount; row++) {
+      const start = at
+      out[at] = COPY_DATA
+      at += 5
+      if (row === 0) {
+        out.set(prefix, at)
+        at += prefix.length
       }
-      for (const [i, column] of cells.entries()) {
+      out[at++] = cells.length >> 8
+      out[at++] = cells.length & 255
+      for (const column of cells) {
         const from = row === 0 ? 0 : (column.ends[row - 1] ?? 0)
-        const isNull = column.nulls[row] === 1
-        const bytes = column.bytes.subarray(from, column.ends[row])
-        if (this.#copy.format === 'binary') {
-          const length = Buffer.alloc(4)
-          length.writeInt32BE(isNull ? -1 : bytes.length)
-          parts.push(length, bytes)
-        } else {
-          if (i > 0) parts.push(Buffer.from(this.#copy.delimiter))
-          const text = isNull ? this.#copy.nullText : this.#field(bytes.toString('utf8'), i)
-          parts.push(Buffer.from(text, 'utf8'))
-        }
+        const to = column.ends[row] ?? 0
+        at = writeLength(out, column.nulls[row] === 1 ? -1 : to - from, at)
+        at = copyCell(column.bytes, from, to, out, at)
       }
-      if (this.#copy.format !== 'binary') parts.push(Buffer.from('\n'))
-      rows.push(copyData(Buffer.concat(parts)))
+      writeLength(out, at - start - 1, start + 1)
     }
-    return Buffer.concat(rows)
+    return out
+  }
+
+  #textRows(cells: readonly ColumnBytes[], rowCount: number): Uint8Array {
+    const delimiter = this.#copy.delimiter.charCodeAt(0)
+    const total = cells.reduce(
+      (sum, column) => sum + (column.ends[rowCount - 1] ?? 0),
+      rowCount * (5 + cells.length),
+    )
+    const out = Buffer.allocUnsafe(total)
+    let at = 0
+    for (let row = 0; row < rowCount; row++) {
+      const start = at
+      out[at] = COPY_DATA
+      at += 5
+      for (let i = 0; i < cells.length; i++) {
+        const column = cells[i] as ColumnBytes
+        if (i > 0) out[at++] = delimiter
+        const from = row === 0 ? 0 : (column.ends[row - 1] ?? 0)
+        at = copyCell(column.bytes, from, column.ends[row] ?? 0, out, at)
+      }
+      out[at++] = 0x0a
+      writeLength(out, at - start - 1, start + 1)
+    }
+    return out.subarray(0, at)
+  }
+
+  /** The column as COPY writes it: nulls spelled out, special characters escaped or quoted. */
+  #escaped(column: ColumnBytes, index: number, rowCount: number): ColumnBytes {
+    const { nullText } = this.#copy
+    const hasNulls = column.nulls.includes(1)
+    const plain = !hasNulls || nullText === ''
+    if (plain && !this.#needsCare(column, index, rowCount)) return column
+    const ends = new Uint32Array(rowCount)
+    const parts: Buffer[] = []
+    const missing = Buffer.from(nullText, 'utf8')
+    const care = this.#needsCare(column, index, rowCount)
+    let end = 0
+    for (let row = 0; row < rowCount; row++) {
+      const from = row === 0 ? 0 : (column.ends[row - 1] ?? 0)
+      const bytes = column.bytes.subarray(from, column.ends[row])
+      const part =
+        column.nulls[row] === 1
+          ? missing
+          : care
+            ? Buffer.from(this.#field(bytes.toString('utf8'), index), 'utf8')
+            : bytes
+      parts.push(part)
+      end += part.length
+      ends[row] = end
+    }
+    return { bytes: Buffer.concat(parts, end), ends, nulls: column.nulls }
+  }
+
+  /** Whether a value of the column may have to be escaped or quoted; one look at all its bytes. */
+  #needsCare(column: ColumnBytes, index: number, rowCount: number): boolean {
+    const { format, delimiter, quote, nullText, forceQuote } = this.#copy
+    const { bytes } = column
+    const separator = delimiter.charCodeAt(0)
+    const end = column.ends[rowCount - 1] ?? 0
+    if (format === 'text') {
+      for (let i = 0; i < end; i++) {
+        const byte = bytes[i] as number
+        if ((byte < 14 && byte > 7) || byte === 0x5c || byte === separator) return true
+      }
+      return false
+    }
+    if (forceQuote === 'all' || forceQuote.includes(index) || this.#columns.length === 1)
+      return true
+    const mark = quote.charCodeAt(0)
+    for (let i = 0; i < end; i++) {
+      const byte = bytes[i] as number
+      if (byte === separator || byte === mark || byte === 0x0a || byte === 0x0d) return true
+    }
+    // A value that reads like the null must be told apart from it.
+    for (let row = 0, from = 0; row < rowCount; row++) {
+      const to = column.ends[row] ?? 0
+      const size = to - from
+      if (
+        column.nulls[row] !== 1 &&
+        size === nullText.length &&
+        bytes.subarray(from, to).toString('utf8') === nullText
+      ) {
+        return true
+      }
+      from = to
+    }
+    return false
   }
 
   trailer(): Uint8Array {

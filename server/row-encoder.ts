@@ -44,30 +44,37 @@ function frameRows(columns: readonly ColumnBytes[], rowCount: number): Buffer {
   for (let row = 0; row < rowCount; row++) {
     const start = at
     out[at] = 0x44
-    out.writeInt16BE(columns.length, at + 5)
+    out[at + 5] = columns.length >> 8
+    out[at + 6] = columns.length & 255
     at += 7
     for (const column of columns) {
       if (column.nulls[row] === 1) {
-        out.writeInt32BE(-1, at)
-        at += 4
+        at = writeLength(out, -1, at)
         continue
       }
       const from = row === 0 ? 0 : (column.ends[row - 1] ?? 0)
       const to = column.ends[row] ?? 0
-      const length = to - from
-      out.writeInt32BE(length, at)
-      at += 4
+      at = writeLength(out, to - from, at)
       at = copyCell(column.bytes, from, to, out, at)
     }
-    out.writeInt32BE(at - start - 1, start + 1)
+    writeLength(out, at - start - 1, start + 1)
   }
   return out
 }
 
+/** A 32-bit length at `at`; answers where it ends. By bytes: Buffer's own methods check too much. */
+export function writeLength(out: Buffer, length: number, at: number): number {
+  out[at] = length >>> 24
+  out[at + 1] = (length >>> 16) & 255
+  out[at + 2] = (length >>> 8) & 255
+  out[at + 3] = length & 255
+  return at + 4
+}
+
 /** Short cells byte by byte: a call of the native copy costs more than they do. */
-function copyCell(bytes: Buffer, from: number, to: number, out: Buffer, at: number): number {
+export function copyCell(bytes: Buffer, from: number, to: number, out: Buffer, at: number): number {
   const length = to - from
-  if (length > 40) bytes.copy(out, at, from, to)
+  if (length > 64) bytes.copy(out, at, from, to)
   else for (let i = 0; i < length; i++) out[at + i] = bytes[from + i] ?? 0
   return at + length
 }

@@ -109,6 +109,15 @@ export function floatText(value: number, sizeBytes: 4 | 8, extraFloatDigits: num
   if (Number.isNaN(value)) return 'NaN'
   if (!Number.isFinite(value)) return value > 0 ? 'Infinity' : '-Infinity'
   if (value === 0) return Object.is(value, -0) ? '-0' : '0'
+  if (extraFloatDigits > 0) {
+    // JavaScript's own shortest text is PostgreSQL's where neither uses an exponent. Of a four byte
+    // float it is the shortest too when it has no more digits than any such float keeps apart.
+    const size = value < 0 ? -value : value
+    if (size >= 1e-4 && size < (sizeBytes === 4 ? 1e6 : 1e15)) {
+      const text = String(value)
+      if (sizeBytes === 8 || text.length <= 7) return text
+    }
+  }
   const precision = sizeBytes === 4 ? 6 : 15
   const text =
     extraFloatDigits > 0

@@ -8,20 +8,13 @@
  * begins to agree fails the run, so that the list stays true.
  */
 
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import { findServer, startGateway, startPostgres } from '../support/servers.mjs'
 import { postgresScript, writeLake } from './fixture.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -55,89 +48,6 @@ function statementsOf(theme) {
   }
   if (text !== '') throw new Error(`${theme}.sql ends inside a statement`)
   return found
-}
-
-function findServer() {
-  const places = (process.env.PATH ?? '').split(':')
-  if (existsSync('/usr/lib/postgresql')) {
-    for (const version of readdirSync('/usr/lib/postgresql').sort(
-      (a, b) => Number(b) - Number(a),
-    )) {
-      places.unshift(`/usr/lib/postgresql/${version}/bin`)
-    }
-  }
-  return places.find(
-    (place) => existsSync(join(place, 'initdb')) && existsSync(join(place, 'pg_ctl')),
-  )
-}
-
-/** Runs as a user who may own a PostgreSQL cluster: never root. */
-function asOwner(command, args) {
-  const root = process.getuid?.() === 0
-  const line = [command, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
-  return root
-    ? execFileSync('su', ['postgres', '-c', line], { stdio: 'pipe' })
-    : execFileSync(command, args, { stdio: 'pipe' })
-}
-
-async function startPostgres(bin, work) {
-  const data = join(work, 'pg')
-  mkdirSync(data)
-  if (process.getuid?.() === 0) {
-    execFileSync('chmod', ['755', work])
-    execFileSync('chown', ['postgres', data])
-  }
-  asOwner(join(bin, 'initdb'), [
-    '-D',
-    data,
-    '-U',
-    'lakegate',
-    '-A',
-    'trust',
-    '-E',
-    'UTF8',
-    '--lc-collate=C',
-    '--lc-ctype=C.UTF-8',
-    '--no-sync',
-  ])
-  const port = 20000 + Math.floor(Math.random() * 20000)
-  asOwner(join(bin, 'pg_ctl'), [
-    '-D',
-    data,
-    '-w',
-    '-l',
-    join(data, 'log'),
-    '-o',
-    `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c timezone=UTC`,
-    'start',
-  ])
-  return { port, stop: () => asOwner(join(bin, 'pg_ctl'), ['-D', data, '-m', 'immediate', 'stop']) }
-}
-
-async function startGateway(work) {
-  const child = spawn(process.execPath, [gatewayPath], {
-    cwd: work,
-    env: {
-      ...process.env,
-      LAKEGATE_PORT: '0',
-      LAKEGATE_HTTP_PORT: '0',
-      LAKEGATE_LAKE: join(work, 'lake'),
-      LAKEGATE_PASSWORD: '',
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const port = await new Promise((done, fail) => {
-    let text = ''
-    const read = (bytes) => {
-      text += bytes
-      const match = / on 127\.0\.0\.1:(\d+),/.exec(text)
-      if (match) done(Number(match[1]))
-    }
-    child.stdout.on('data', read)
-    child.stderr.on('data', read)
-    child.on('exit', () => fail(new Error(`the gateway did not start: ${text}`)))
-  })
-  return { port, stop: () => child.kill('SIGTERM') }
 }
 
 async function connect(port, database) {
@@ -223,7 +133,7 @@ let failed = 0
 try {
   await writeLake(join(work, 'lake'), resolve(dirname(gatewayPath), '..'))
   postgres = await startPostgres(bin, work)
-  gateway = await startGateway(work)
+  gateway = await startGateway(gatewayPath, work)
   const admin = new pg.Client({
     host: '127.0.0.1',
     port: postgres.port,
