@@ -99,16 +99,39 @@ function quotient(left: string, leftType: SqlType, right: string, rightType: Sql
     digits === 0
       ? `CAST(${value} AS HUGEINT)`
       : `CAST(${value} * CAST(1${'0'.repeat(digits)} AS DECIMAL(${digits + 1},0)) AS HUGEINT)`
-  const half = Math.floor(shift / 2)
-  const least = Math.max(s1, s2)
-  const sqlText =
-    `lakegate_quotient(${unscaled(left, s1)}, lakegate_divisor(${unscaled(right, s2)}), ` +
-    `1${'0'.repeat(half)}::HUGEINT, 1${'0'.repeat(shift - half)}::HUGEINT)`
-  const exact = `(${sqlText} * CAST(0.${'0'.repeat(scale - 1)}1 AS DECIMAL(${scale},${scale})))`
+  const [a, b] = [unscaled(left, s1), `lakegate_divisor(${unscaled(right, s2)})`]
+  const [digitsA, digitsB] = [integerDigitsOf(leftType) + s1, integerDigitsOf(rightType) + s2]
+  const whole =
+    digitsA <= 18 && digitsB <= 12
+      ? longDivision(a, b, shift, 18 - digitsB)
+      : // In a lambda, so that sums and counts stand in the text once.
+        `list_transform([[${a}, ${b}]], lambda p: lakegate_quotient(p[1], p[2], ${power(Math.floor(shift / 2))}, ${power(Math.ceil(shift / 2))}))[1]`
   return {
-    sql: scale === 20 || scale === 16 ? `lakegate_digits_${scale}(${exact}, ${least})` : exact,
+    sql: `(${whole} * CAST(0.${'0'.repeat(scale - 1)}1 AS DECIMAL(${scale},${scale})))`,
     type: { ...numericType(scale), digits: 'quotient' },
   }
+}
+
+function power(digits: number): string {
+  return `1${'0'.repeat(digits)}::HUGEINT`
+}
+
+/**
+ * `a / b` with `shift` digits behind the point, as a whole HUGEINT, half away from zero.
+ *
+ * Worked out `step` digits at a time in 64 bits: DuckDB divides numbers of 128 bits bit by bit.
+ */
+function longDivision(a: string, b: string, shift: number, step: number): string {
+  const [dividend, divisor] = [`CAST(abs(${a}) AS BIGINT)`, `CAST(abs(${b}) AS BIGINT)`]
+  let result = `CAST(${dividend} // ${divisor} AS HUGEINT)`
+  let rest = `(${dividend} % ${divisor})`
+  for (let left = shift; left > 0; left -= step) {
+    const factor = `1${'0'.repeat(Math.min(step, left))}`
+    result = `(${result} * ${factor} + (${rest} * ${factor}) // ${divisor})`
+    rest = `((${rest} * ${factor}) % ${divisor})`
+  }
+  const rounded = `(${result} + CASE WHEN 2 * ${rest} >= ${divisor} THEN 1 ELSE 0 END)`
+  return `CASE WHEN (${a} < 0) <> (${b} < 0) THEN -1 ELSE 1 END * ${rounded}`
 }
 
 function refuse(call: Call): Built {
@@ -201,7 +224,7 @@ const BUILDERS: Readonly<Record<string, Builder>> = {
     }
     return numeric(`${call.word}(${value.sql}, ${digits})`, scale)
   },
-  power: (call) =>
+  power: (call): Built =>
     numeric(
       `lakegate_finite_numeric(lakegate_power(CAST(${sql(call, 0)} AS DOUBLE), CAST(${sql(call, 1)} AS DOUBLE)))`,
       16,

@@ -24,20 +24,6 @@ const NUMBERS = [
   `lakegate_quotient_step(a, b, h1, h2) AS lakegate_quotient_round((a // b) * h1 * h2 + (((a % b) * h1) // b) * h2, (((a % b) * h1) % b) * h2, b)`,
   `lakegate_quotient_round(whole, rest, b) AS whole + rest // b + CASE WHEN 2 * (rest % b) >= b THEN 1 ELSE 0 END`,
   `lakegate_quotient(a, b, h1, h2) AS CASE WHEN (a < 0) <> (b < 0) THEN -lakegate_quotient_step(abs(a), abs(b), h1, h2) ELSE lakegate_quotient_step(abs(a), abs(b), h1, h2) END`,
-  // PostgreSQL keeps 16 significant digits by groups of four: the larger the value, the fewer decimals.
-  ...[20, 16].map(
-    (scale) =>
-      `lakegate_digits_${scale}(q, least) AS CASE WHEN abs(q) < 1 OR least >= ${scale} THEN q ${[
-        [10_000, 16],
-        [100_000_000, 12],
-        [1_000_000_000_000, 8],
-      ]
-        .map(
-          ([limit, places]) =>
-            `WHEN abs(q) < ${limit} AND least <= ${places} THEN CAST(round(q, ${places}) AS DECIMAL(38,${scale}))`,
-        )
-        .join(' ')} ELSE q END`,
-  ),
   `lakegate_trimmed_text(x) AS rtrim(rtrim(CAST(x AS VARCHAR), '0'), '.')`,
   `lakegate_quotient_text(x) AS CASE WHEN abs(x) < 1 THEN CAST(x AS VARCHAR) WHEN abs(x) < 10000 THEN CAST(CAST(x AS DECIMAL(38,16)) AS VARCHAR) WHEN abs(x) < 100000000 THEN CAST(CAST(x AS DECIMAL(38,12)) AS VARCHAR) ELSE CAST(CAST(x AS DECIMAL(38,8)) AS VARCHAR) END`,
   `lakegate_float_text(x) AS CASE WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END WHEN typeof(x) = 'FLOAT' AND abs(x) >= 1e6 THEN lakegate_exponent_text(x) WHEN x = trunc(x) AND abs(x) < 1e15 THEN regexp_replace(CAST(x AS VARCHAR), '\\.0$', '') WHEN abs(x) >= 1e15 AND abs(x) < 1e17 AND typeof(x) = 'DOUBLE' THEN lakegate_exponent_text(x) ELSE CAST(x AS VARCHAR) END`,

@@ -78,6 +78,11 @@ function shownNumeric(
   if (type.kind !== 'decimal' || typeof value !== 'bigint') return [value, type]
   const places = column.digits === 'quotient' ? quotientPlaces(value, type.scale) : 0
   let [unscaled, scale] = [value, type.scale]
+  if (column.digits === 'quotient' && scale > places) {
+    const unit = 10n ** BigInt(scale - places)
+    const half = unscaled < 0n ? -unit / 2n : unit / 2n
+    return [(unscaled + half) / unit, { ...type, scale: places }]
+  }
   while (scale > places && unscaled % 10n === 0n) {
     unscaled /= 10n
     scale--
