@@ -3,15 +3,19 @@
 import type { ParsedStatement } from './parse.js'
 import { notSupported } from './refusal.js'
 import type { StatementKind } from './statement-kind.js'
+import { DELETE, UPDATE } from './statements/change.js'
 import { COPY } from './statements/copy.js'
+import { CREATE_TABLE } from './statements/create-table.js'
 import { CREATE_TABLE_AS } from './statements/create-table-as.js'
 import { CLOSE, DECLARE, FETCH } from './statements/cursor.js'
 import { DISCARD } from './statements/discard.js'
 import { DROP } from './statements/drop.js'
 import { EXPLAIN } from './statements/explain.js'
+import { INSERT } from './statements/insert.js'
 import { LAKE_COMMAND } from './statements/lake-command.js'
 import { LISTEN, NOTIFY, UNLISTEN } from './statements/notification.js'
 import { DEALLOCATE, EXECUTE, PREPARE } from './statements/prepare.js'
+import { CREATE_SCHEMA } from './statements/schema.js'
 import { SELECT } from './statements/select.js'
 import { SET, SHOW } from './statements/set.js'
 import { TRUNCATE } from './statements/temporary-table.js'
@@ -38,7 +42,12 @@ const STATEMENTS: ReadonlyMap<string, StatementKind> = new Map([
   ['CopyStmt', COPY],
   ['ExplainStmt', EXPLAIN],
   ['ViewStmt', CREATE_VIEW],
+  ['CreateSchemaStmt', CREATE_SCHEMA],
+  ['CreateStmt', CREATE_TABLE],
   ['CreateTableAsStmt', CREATE_TABLE_AS],
+  ['InsertStmt', INSERT],
+  ['UpdateStmt', UPDATE],
+  ['DeleteStmt', DELETE],
   ['DropStmt', DROP],
   ['TruncateStmt', TRUNCATE],
 ])

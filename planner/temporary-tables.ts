@@ -1,10 +1,11 @@
 /** TemporaryTables: the temporary tables of one session, kept in DuckDB's memory. */
 
 import { type EngineConnection, quoteIdentifier } from '../storage/engine.js'
-import { type EngineType, printEngineType } from '../storage/engine-type.js'
+import { printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { EnginePool } from './engine-pool.js'
+import type { SqlType } from './sql-type.js'
 import type { TransactionalState } from './transaction-block.js'
 
 /** Temporary tables a session may hold. */
@@ -13,12 +14,15 @@ const TABLES_MAX = 10_000
 /** A column of a temporary table. */
 export interface TemporaryColumn {
   readonly name: string
-  readonly type: EngineType
-  /** The type as the client wrote it, for casts; undefined where a query gave it. */
-  readonly typeText?: string | undefined
+  /** As statements assign to it: with the length of varchar(n) and char(n). */
+  readonly type: SqlType
+  /** As statements read it. */
+  readonly readType: SqlType
   readonly notNull?: boolean
-  /** Expression that stands where an INSERT gives none. */
-  readonly default?: string | undefined
+  /** Text of the expression that stands where an INSERT gives none. */
+  readonly defaultText?: string | undefined
+  /** Text of what computes a generated column. */
+  readonly generatedText?: string | undefined
 }
 
 /** PRIMARY KEY or UNIQUE. */
@@ -42,7 +46,13 @@ export interface TemporaryTable extends TemporaryTableDefinition {
   readonly storage: Storage
 }
 
-/** One DuckDB table, never shared: TRUNCATE gives its temporary table another. */
+/** Rows as DuckDB's text gives them, the declared columns in their order. */
+export interface TemporaryRows {
+  readonly sql: string
+  readonly values: readonly EngineValue[]
+}
+
+/** One DuckDB table: INSERT adds to it, every other change gives its temporary table another. */
 interface Storage {
   /** Qualified name of the DuckDB table, which has the column cmin beside the declared ones. */
   readonly rows: string
@@ -78,6 +88,8 @@ export class TemporaryTables implements TransactionalState {
   #tables: ReadonlyMap<string, TemporaryTable> = new Map()
   readonly #storages = new Set<Storage>()
   #change = 0n
+  /** The change that the newest mark was made after: what is older may be asked for again. */
+  #lastMark = 0n
 
   constructor(pool: EnginePool, processId: number) {
     this.#pool = pool
@@ -109,24 +121,32 @@ export class TemporaryTables implements TransactionalState {
   async create(
     definition: TemporaryTableDefinition,
     connection: EngineConnection,
-    query?: { readonly sql: string; readonly values: readonly EngineValue[] },
+    query?: TemporaryRows,
   ): Promise<number> {
     this.requireFree(definition.name)
     requireColumns(definition.columns)
     if (this.#tables.size >= TABLES_MAX) {
       throw new SqlError(SqlState.configurationLimitExceeded, 'too many temporary tables')
     }
-    const storage = await this.#createStorage(definition, connection)
-    let rowCount = 0
+    const { made, rowCount } = await this.#fill(definition, connection, query)
+    this.#set(definition.name, { ...definition, storage: made })
+    return rowCount
+  }
+
+  async #fill(
+    definition: TemporaryTableDefinition,
+    connection: EngineConnection,
+    query: TemporaryRows | undefined,
+  ): Promise<{ readonly made: Storage; readonly rowCount: number }> {
+    const made = await this.#createStorage(definition, connection)
+    if (query === undefined) return { made, rowCount: 0 }
     try {
-      if (query !== undefined) rowCount = await this.#append(storage, connection, query)
+      return { made, rowCount: await this.#append(definition, made, connection, query) }
     } catch (thrown) {
       // The connection may be under a cancellation that has come, so another one cleans up.
-      await this.#pool.with((other) => this.#dropStorage(storage, other))
+      await this.#pool.with((other) => this.#dropStorage(made, other))
       throw thrown
     }
-    this.#set(definition.name, { ...definition, storage })
-    return rowCount
   }
 
   /** Takes a table away; false when there is none of that name. */
@@ -141,10 +161,21 @@ export class TemporaryTables implements TransactionalState {
     this.#tables = new Map()
   }
 
-  /** Empties a table by giving it a new storage; the old one stays for a ROLLBACK. */
-  async truncate(table: TemporaryTable, connection: EngineConnection): Promise<void> {
-    const storage = await this.#createStorage(table, connection)
-    this.#set(table.name, { ...table, storage })
+  /**
+   * Gives a table the rows of `query` in place of its own, none without one.
+   *
+   * The old rows stay where a ROLLBACK may ask for them.
+   */
+  async replace(
+    table: TemporaryTable,
+    connection: EngineConnection,
+    query?: TemporaryRows,
+  ): Promise<void> {
+    const storage = await this.#fill(table, connection, query)
+    this.#set(table.name, { ...table, storage: storage.made })
+    if (table.storage.createdBy > this.#lastMark) {
+      await this.#dropStorage(table.storage, connection)
+    }
   }
 
   /**
@@ -155,11 +186,11 @@ export class TemporaryTables implements TransactionalState {
   async insert<T>(
     table: TemporaryTable,
     connection: EngineConnection,
-    query: { readonly sql: string; readonly values: readonly EngineValue[] },
+    query: TemporaryRows,
     verify: (inserted: string, rowCount: number) => Promise<T>,
   ): Promise<T> {
     const { storage } = table
-    const rowCount = await this.#append(storage, connection, query)
+    const rowCount = await this.#append(table, storage, connection, query)
     const change = storage.changedBy
     try {
       const names = table.columns.map((column) => quoteIdentifier(column.name)).join(', ')
@@ -178,6 +209,7 @@ export class TemporaryTables implements TransactionalState {
   mark(): () => Promise<void> {
     const tables = this.#tables
     const change = this.#change
+    this.#lastMark = change
     return async () => {
       this.#tables = tables
       const undone = [...this.#storages].filter(
@@ -245,7 +277,10 @@ export class TemporaryTables implements TransactionalState {
     }
     const names = definition.columns.map((column) => quoteIdentifier(column.name))
     const parts = [
-      ...definition.columns.map(({ type }, i) => `${names[i]} ${printEngineType(type)}`),
+      ...definition.columns.map(
+        ({ readType, notNull }, i) =>
+          `${names[i]} ${printEngineType(readType.engine)}${notNull === true ? ' NOT NULL' : ''}`,
+      ),
       `${CHANGE} BIGINT`,
       ...definition.keys.map(
         ({ primary, columns }) =>
@@ -253,16 +288,18 @@ export class TemporaryTables implements TransactionalState {
       ),
     ]
     await connection.run(`CREATE TABLE ${storage.rows} (${parts.join(', ')})`)
-    const list = names.length > 0 ? names.join(', ') : 'NULL AS nothing'
-    await connection.run(`CREATE VIEW ${storage.view} AS SELECT ${list} FROM ${storage.rows}`)
+    await connection.run(
+      `CREATE VIEW ${storage.view} AS SELECT ${names.join(', ')} FROM ${storage.rows}`,
+    )
     this.#storages.add(storage)
     return storage
   }
 
   async #append(
+    definition: TemporaryTableDefinition,
     storage: Storage,
     connection: EngineConnection,
-    { sql, values }: { readonly sql: string; readonly values: readonly EngineValue[] },
+    { sql, values }: TemporaryRows,
   ): Promise<number> {
     const change = ++this.#change
     const prepared = await connection.prepare(
@@ -272,6 +309,8 @@ export class TemporaryTables implements TransactionalState {
       const rowCount = await prepared.change(values)
       storage.changedBy = change
       return rowCount
+    } catch (thrown) {
+      throw constraintError(thrown, definition)
     } finally {
       prepared.destroy()
     }
@@ -282,6 +321,29 @@ export class TemporaryTables implements TransactionalState {
     await connection.run(`DROP VIEW IF EXISTS ${storage.view}`)
     await connection.run(`DROP TABLE IF EXISTS ${storage.rows}`)
   }
+}
+
+/** DuckDB's error in PostgreSQL's words. */
+function constraintError(thrown: unknown, definition: TemporaryTableDefinition): unknown {
+  if (!(thrown instanceof SqlError)) return thrown
+  const { name, keys } = definition
+  if (thrown.sqlState === SqlState.notNullViolation) {
+    const column = /null value in column "(.*?)"/.exec(thrown.message)?.[1]
+    return new SqlError(
+      SqlState.notNullViolation,
+      `null value in column "${column}" of relation "${name}" violates not-null constraint`,
+      { cause: thrown },
+    )
+  }
+  if (thrown.sqlState !== SqlState.uniqueViolation) return thrown
+  const isPrimary = /primary key/i.test(thrown.message)
+  const candidates = keys.filter(({ primary }) => primary === isPrimary)
+  const key = candidates.length === 1 ? candidates[0]?.name : undefined
+  return new SqlError(
+    SqlState.uniqueViolation,
+    `duplicate key value violates unique constraint${key === undefined ? '' : ` "${key}"`}`,
+    { cause: thrown, detail: /Duplicate key "(.*?)"/.exec(thrown.message)?.[1] },
+  )
 }
 
 function requireColumns(columns: readonly TemporaryColumn[]): void {

@@ -60,8 +60,12 @@ async function explain(call: StatementCall): Promise<Execution> {
     return { ...opened, tag: () => 'EXPLAIN' }
   }
   const context = session.queryContext()
-  return withTranslation(statement, values, context, cancellation, async (connection, sql, scans, bound) =>
-    plan(connection, sql, bound, scans, analyze, format),
+  return withTranslation(
+    statement,
+    values,
+    context,
+    cancellation,
+    async (connection, sql, scans, bound) => plan(connection, sql, bound, scans, analyze, format),
   )
 }
 

@@ -106,15 +106,21 @@ async function evaluate(
   cancellation: Cancellation,
 ): Promise<EngineValue[]> {
   const context = session.queryContext()
-  return withTranslation(query, values, context, cancellation, async (connection, sql, _scans, bound) => {
-    const names = types.map((_, i) => `a${i}`)
-    const casts = types.map((type, i) => `CAST(a${i} AS ${printEngineType(type)})`)
-    const rows = await connection.query(
-      `SELECT ${casts.join(', ')} FROM (${sql}\n) AS q(${names.join(', ')})`,
-      bound,
-    )
-    return types.map((type, i) => ({ type, value: rows[0]?.[i] ?? null }))
-  })
+  return withTranslation(
+    query,
+    values,
+    context,
+    cancellation,
+    async (connection, sql, _scans, bound) => {
+      const names = types.map((_, i) => `a${i}`)
+      const casts = types.map((type, i) => `CAST(a${i} AS ${printEngineType(type)})`)
+      const rows = await connection.query(
+        `SELECT ${casts.join(', ')} FROM (${sql}\n) AS q(${names.join(', ')})`,
+        bound,
+      )
+      return types.map((type, i) => ({ type, value: rows[0]?.[i] ?? null }))
+    },
+  )
 }
 
 function oidOfTypeName(typeName: Node | undefined): number {
