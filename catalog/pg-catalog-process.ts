@@ -1,6 +1,7 @@
 /** The process that holds a real PostgreSQL with an empty shadow of the lake's catalog; see pg-catalog.ts. */
 
 import { PGlite } from '@electric-sql/pglite'
+import { SETTINGS_OVERLAY } from './settings-overlay.js'
 
 /** A question of the gateway's. */
 export interface CatalogRequest {
@@ -30,6 +31,7 @@ export type CatalogResponse =
 
 const database = await PGlite.create()
 await database.exec('CREATE ROLE lakegate SUPERUSER LOGIN')
+await database.exec(SETTINGS_OVERLAY)
 
 // Values are wanted as text, whatever their type, and parameters are text already.
 const { rows: types } = await database.query<{ readonly oid: number }>('SELECT oid FROM pg_type')

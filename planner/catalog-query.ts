@@ -2,6 +2,8 @@
 
 import { Oid, type PgType, pgType } from '../catalog/pg-types.js'
 import { isCatalogRelation } from '../catalog/pg-catalog.js'
+import type { Settings } from '../catalog/settings.js'
+import { SESSION_SETTINGS_NAME } from '../catalog/settings-overlay.js'
 import { quoteIdentifier, quoteLiteral } from '../storage/engine.js'
 import { type EngineType, scalarType } from '../storage/engine-type.js'
 import type { EngineValue, Scalar } from '../storage/engine-value.js'
@@ -19,7 +21,7 @@ import { collectTableReferences } from './table-references.js'
 /** What a catalog query needs of its session. */
 export interface CatalogSession {
   readonly searchPath: readonly string[]
-  readonly settings: readonly (readonly [string, string])[]
+  readonly settings: Settings
   readonly temporaryTable: (name: string) => string | undefined
 }
 
@@ -45,6 +47,17 @@ export function routeOf(statement: ParsedStatement, session: CatalogSession): Ro
     SqlState.featureNotSupported,
     'joining system catalogs with tables of the lake is not supported',
   )
+}
+
+/** As routeOf, by the relations alone, for a statement that no temporary table is asked about. */
+export function routeRelations(statement: ParsedStatement): Route {
+  if (statement.tree === null) return 'none'
+  const { tree, text, travels } = statement
+  const references = collectTableReferences(tree, new SourceText(text), travels)
+  if (references.length === 0) return 'none'
+  return references.every(({ schema, name }) => isCatalogRelation(schema, name))
+    ? 'catalog'
+    : 'lake'
 }
 
 /** Functions that ask about the catalog, some of which DuckDB has too, with answers of its own. */
@@ -98,6 +111,41 @@ export async function openCatalogQuery(
   }
 }
 
+/** Executes and answers the rows as PostgreSQL's text. */
+export async function catalogRows(
+  statement: ParsedStatement,
+  values: readonly EngineValue[],
+  gateway: Gateway,
+  session: CatalogSession,
+): Promise<readonly (readonly (string | null)[])[]> {
+  return (await ask(statement, values, gateway, session, false)).rows
+}
+
+/** Settings that shape what PostgreSQL prints. */
+const STYLE_SETTINGS = [
+  'timezone',
+  'datestyle',
+  'intervalstyle',
+  'extra_float_digits',
+  'bytea_output',
+]
+
+/** Statements that may ask for settings, by the names they would have to use. */
+const MENTIONS_SETTINGS = /settings|current_setting|set_config/i
+
+/** SET commands that put the session's path and settings in force for the statement that follows. */
+function prelude(statement: ParsedStatement, { searchPath, settings }: CatalogSession): string {
+  const path = searchPath.map(quoteIdentifier).join(', ')
+  const commands = [
+    `SET search_path = ${path === '' ? "''" : path}`,
+    ...STYLE_SETTINGS.map((name) => `SET ${name} = ${quoteLiteral(settings.get(name))}`),
+  ]
+  if (MENTIONS_SETTINGS.test(statement.source)) {
+    commands.push(`SET ${SESSION_SETTINGS_NAME} = ${quoteLiteral(JSON.stringify(settings.rows()))}`)
+  }
+  return commands.join('; ')
+}
+
 async function ask(
   statement: ParsedStatement,
   values: readonly EngineValue[],
@@ -105,12 +153,10 @@ async function ask(
   session: CatalogSession,
   describeOnly: boolean,
 ): ReturnType<Gateway['pgCatalog']['query']> {
-  const path = session.searchPath.map(quoteIdentifier).join(', ')
-  const settings = session.settings.map(([name, value]) => `SET ${name} = ${quoteLiteral(value)};`)
   try {
     return await gateway.pgCatalog.query(
       {
-        session: `SET search_path = ${path === '' ? "''" : path}; ${settings.join(' ')}`,
+        session: prelude(statement, session),
         sql: statement.source,
         parameters: values.map(parameterText),
         describeOnly,

@@ -35,9 +35,9 @@ import {
 import { findTarget } from './write-target.js'
 
 /** Stands for the changed table in the texts of a plan: no relation of a query has this number. */
-const TARGET = 1_000_000
+export const TARGET = 1_000_000
 
-interface ChangePlan extends AnalyzedQuery {
+export interface ChangePlan extends AnalyzedQuery {
   /** The rows to be changed, over the target as `alias`: a boolean, never null. */
   readonly condition: string
   readonly alias: string
@@ -45,19 +45,20 @@ interface ChangePlan extends AnalyzedQuery {
   readonly rows: string
 }
 
-function planChange(
+/** What the fields of an UpdateStmt or DeleteStmt change in `columns` of a table. */
+export function planChange(
   analysis: Analysis,
   fields: Node,
-  table: TableName,
-  snapshot: Snapshot,
+  table: Pick<TableName, 'layer' | 'name'>,
+  snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
   kind: 'UPDATE' | 'DELETE',
+  columns: readonly TargetColumn[] = targetColumns(snapshot.schema),
 ): ChangePlan {
   if (listOf(fields.usingClause).length > 0 || listOf(fields.fromClause).length > 0) {
     throw analysis.notSupported(kind === 'UPDATE' ? 'UPDATE … FROM' : 'DELETE … USING')
   }
   if (returningList(fields).length > 0) throw analysis.notSupported(`${kind} … RETURNING`)
   if (fields.withClause !== undefined) throw analysis.notSupported(`WITH before ${kind}`)
-  const columns = targetColumns(snapshot.schema)
   const alias = analysis.fresh('t')
   const name = ((fields.relation as Node).alias as { readonly aliasname?: string } | undefined)
     ?.aliasname

@@ -1,76 +1,9 @@
 /** Copy options: how COPY … TO STDOUT is asked to write its rows. */
 
 import { SqlError, SqlState } from '../storage/errors.js'
+import { booleanOption, namesOption, optionValues, textOption } from './option-list.js'
 import type { CopyFormat } from './result.js'
-import { constantOf, listOf, type Node, nodeOf, stringOf } from './syntax-tree.js'
-
-/** The format a CopyStmt's options ask for; `columns` are the names FORCE_QUOTE may list. */
-export function copyFormat(options: readonly Node[], columns: readonly string[]): CopyFormat {
-  const given = new Map<string, unknown>()
-  for (const option of options) {
-    const element = nodeOf(option, 'DefElem')
-    if (element === undefined) continue
-    const name = String(element.defname)
-    if (given.has(name))
-      throw new SqlError(SqlState.syntaxError, 'conflicting or redundant options')
-    given.set(name, element.arg)
-  }
-  for (const name of given.keys()) {
-    if (!KNOWN.has(name))
-      throw new SqlError(SqlState.syntaxError, `option "${name}" not recognized`)
-  }
-  const text = (name: string): string | undefined => {
-    const value = given.get(name)
-    return value === undefined ? undefined : (stringOf(value) ?? String(constantOf(value) ?? ''))
-  }
-  const flag = (name: string): boolean => {
-    if (!given.has(name)) return false
-    const value = given.get(name)
-    if (value === undefined) return true
-    const bool = nodeOf(value, 'Boolean')
-    if (bool !== undefined) return bool.boolval === true
-    const number = nodeOf(value, 'Integer')
-    if (number !== undefined) return Number(number.ival ?? 0) !== 0
-    return /^(true|on|1|match)$/i.test(stringOf(value) ?? '')
-  }
-  const format = (text('format') ?? 'text').toLowerCase()
-  if (format !== 'text' && format !== 'csv' && format !== 'binary') {
-    throw new SqlError(SqlState.invalidParameterValue, `COPY format "${format}" not recognized`)
-  }
-  const csv = format === 'csv'
-  const delimiter = text('delimiter') ?? (csv ? ',' : '\t')
-  if (delimiter.length !== 1) {
-    throw new SqlError(
-      SqlState.featureNotSupported,
-      'COPY delimiter must be a single one-byte character',
-    )
-  }
-  if (/[\r\n]/.test(delimiter)) {
-    throw new SqlError(
-      SqlState.invalidParameterValue,
-      'COPY delimiter cannot be newline or carriage return',
-    )
-  }
-  if (!csv && (given.has('quote') || given.has('escape') || given.has('force_quote'))) {
-    throw new SqlError(SqlState.featureNotSupported, 'COPY quote available only in CSV mode')
-  }
-  const quote = text('quote') ?? '"'
-  if (quote.length !== 1) {
-    throw new SqlError(
-      SqlState.featureNotSupported,
-      'COPY quote must be a single one-byte character',
-    )
-  }
-  return {
-    format,
-    delimiter,
-    nullText: text('null') ?? (csv ? '' : '\\N'),
-    header: flag('header'),
-    quote,
-    escape: text('escape') ?? quote,
-    forceQuote: forceQuote(given.get('force_quote'), columns),
-  }
-}
+import { type Node, nodeOf } from './syntax-tree.js'
 
 const KNOWN = new Set([
   'format',
@@ -83,11 +16,128 @@ const KNOWN = new Set([
   'encoding',
 ])
 
+/**
+ * The format a CopyStmt's options ask for; `columns` are the names FORCE_QUOTE may list.
+ *
+ * 42601, 22023 and 0A000 with PostgreSQL's words for what it refuses.
+ */
+export function copyFormat(options: readonly Node[], columns: readonly string[]): CopyFormat {
+  requireKnown(options)
+  const values = optionValues(options)
+  const format = (textOption(values, 'format') ?? 'text').toLowerCase()
+  if (format !== 'text' && format !== 'csv' && format !== 'binary') {
+    throw new SqlError(SqlState.invalidParameterValue, `COPY format "${format}" not recognized`)
+  }
+  const isCsv = format === 'csv'
+  const refuse = (name: string): never => {
+    throw new SqlError(SqlState.syntaxError, `cannot specify ${name} in BINARY mode`)
+  }
+  if (format === 'binary') {
+    if (values.has('delimiter')) refuse('DELIMITER')
+    if (values.has('null')) refuse('NULL')
+  }
+  const delimiter = textOption(values, 'delimiter') ?? (isCsv ? ',' : '\t')
+  const nullText = textOption(values, 'null') ?? (isCsv ? '' : '\\N')
+  const quote = textOption(values, 'quote') ?? '"'
+  const escapeSign = textOption(values, 'escape') ?? quote
+  requireOneByte('delimiter', delimiter)
+  if (/[\r\n]/.test(delimiter)) {
+    throw new SqlError(
+      SqlState.invalidParameterValue,
+      'COPY delimiter cannot be newline or carriage return',
+    )
+  }
+  if (/[\r\n]/.test(nullText)) {
+    throw new SqlError(
+      SqlState.invalidParameterValue,
+      'COPY null representation cannot use newline or carriage return',
+    )
+  }
+  // Letters and digits of text format's own escapes would not be told from data.
+  if (format === 'text' && /[\\.a-z0-9]/.test(delimiter)) {
+    throw new SqlError(SqlState.invalidParameterValue, `COPY delimiter cannot be "${delimiter}"`)
+  }
+  if (!isCsv) {
+    for (const name of ['quote', 'escape', 'force_quote']) {
+      if (!values.has(name)) continue
+      const words = name.replace('_', ' ')
+      throw new SqlError(SqlState.featureNotSupported, `COPY ${words} available only in CSV mode`)
+    }
+  } else {
+    requireOneByte('quote', quote)
+    requireOneByte('escape', escapeSign)
+    if (delimiter === quote) {
+      throw new SqlError(
+        SqlState.invalidParameterValue,
+        'COPY delimiter and quote must be different',
+      )
+    }
+    if (nullText.includes(quote)) {
+      throw new SqlError(
+        SqlState.invalidParameterValue,
+        'CSV quote character must not appear in the NULL specification',
+      )
+    }
+  }
+  if (nullText.includes(delimiter)) {
+    throw new SqlError(
+      SqlState.invalidParameterValue,
+      'COPY delimiter character must not appear in the NULL specification',
+    )
+  }
+  requireUtf8(textOption(values, 'encoding'))
+  return {
+    format,
+    delimiter,
+    nullText,
+    header: headerOf(values),
+    quote,
+    escape: escapeSign,
+    forceQuote: forceQuote(values.get('force_quote'), columns),
+  }
+}
+
+function requireKnown(options: readonly Node[]): void {
+  const seen = new Set<string>()
+  for (const option of options) {
+    const name = String(nodeOf(option, 'DefElem')?.defname)
+    if (seen.has(name)) {
+      throw new SqlError(SqlState.syntaxError, 'conflicting or redundant options')
+    }
+    seen.add(name)
+    if (!KNOWN.has(name)) {
+      throw new SqlError(SqlState.syntaxError, `option "${name}" not recognized`)
+    }
+  }
+}
+
+function headerOf(values: ReadonlyMap<string, unknown>): boolean {
+  if (textOption(values, 'header')?.toLowerCase() === 'match') {
+    throw new SqlError(SqlState.featureNotSupported, 'cannot use "match" with HEADER in COPY TO')
+  }
+  return booleanOption(values, 'header')
+}
+
+function requireOneByte(what: string, value: string): void {
+  if (Buffer.byteLength(value) === 1) return
+  throw new SqlError(
+    SqlState.featureNotSupported,
+    `COPY ${what} must be a single one-byte character`,
+  )
+}
+
+function requireUtf8(encoding: string | undefined): void {
+  if (encoding === undefined || /^utf[-_ ]?8$/i.test(encoding)) return
+  throw new SqlError(
+    SqlState.invalidParameterValue,
+    'argument to option "encoding" must be a valid encoding name',
+  )
+}
+
 function forceQuote(value: unknown, columns: readonly string[]): readonly number[] | 'all' {
-  if (value === undefined) return []
-  if (nodeOf(value, 'A_Star') !== undefined) return 'all'
-  return listOf(nodeOf(value, 'List')?.items).map((item) => {
-    const name = stringOf(item) ?? ''
+  const names = namesOption(value)
+  if (names === 'all') return names
+  return names.map((name) => {
     const index = columns.indexOf(name)
     if (index < 0) throw new SqlError(SqlState.undefinedColumn, `column "${name}" does not exist`)
     return index

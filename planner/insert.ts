@@ -37,18 +37,19 @@ import { expression, type TypedExpression } from './typed-expression.js'
 import { findTarget } from './write-target.js'
 
 /** What an INSERT makes: the rows, and what RETURNING shows of them. */
-interface InsertPlan extends AnalyzedQuery {
+export interface InsertPlan extends AnalyzedQuery {
   readonly returning: readonly { readonly name: string; readonly value: TypedExpression }[]
   readonly returningAlias: string
 }
 
-function planInsert(
+/** The rows that the fields of an InsertStmt make for `columns` of a table. */
+export function planInsert(
   analysis: Analysis,
   fields: Node,
-  table: TableName,
-  snapshot: Snapshot,
+  table: Pick<TableName, 'layer' | 'name'>,
+  snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
+  columns: readonly TargetColumn[] = targetColumns(snapshot.schema),
 ): InsertPlan {
-  const columns = targetColumns(snapshot.schema)
   const named = listOf(fields.cols).map((node) => {
     const target = nodeOf(node, 'ResTarget') ?? {}
     if (listOf(target.indirection).length > 0)
@@ -120,7 +121,7 @@ function planInsert(
   }
 }
 
-function aliasOf(fields: Node, table: TableName): string {
+function aliasOf(fields: Node, table: Pick<TableName, 'name'>): string {
   const alias = (fields.relation as Node | undefined)?.alias as
     | { readonly aliasname?: string }
     | undefined
@@ -233,7 +234,8 @@ export async function describeInsert(
   })
 }
 
-function shownColumns(plan: InsertPlan): readonly ResultColumn[] {
+/** RETURNING's columns as clients are told of them. */
+export function shownColumns(plan: InsertPlan): readonly ResultColumn[] {
   return resultColumns(
     plan.returning.map(({ name, value }) => ({ name, engineName: name, type: value.type })),
     [],

@@ -27,27 +27,32 @@ export type Execution =
 export class Portal {
   readonly columns: readonly ResultColumn[]
   readonly tag: (rowCount: number) => string
-  /** Survives its transaction block (`DECLARE … WITH HOLD`). */
-  readonly holdable: boolean
   readonly #source: RowSource
   #rest: RowBatch | null = null
   #ended = false
   #closed = false
+  #failed = false
   #position = 0
 
-  constructor(
-    execution: Extract<Execution, { kind: 'rows' | 'copy-out' }>,
-    options: { readonly holdable?: boolean } = {},
-  ) {
+  constructor(execution: Extract<Execution, { kind: 'rows' | 'copy-out' }>) {
     this.columns = execution.columns
     this.tag = execution.tag
     this.#source = execution.source
-    this.holdable = options.holdable ?? false
   }
 
   /** Rows handed out so far: 0 before the first. */
   get position(): number {
     return this.#position
+  }
+
+  /** Whether rows have been asked for at all. */
+  get hasBegun(): boolean {
+    return this.#position > 0 || this.#ended
+  }
+
+  /** Whether the last row handed out is the current one: neither before the first nor past the end. */
+  get onRow(): boolean {
+    return this.#position > 0 && !this.#ended
   }
 
   /** Whether every row has been handed out and the end has been seen. */
@@ -65,11 +70,14 @@ export class Portal {
     if (this.#closed) {
       throw new SqlError(SqlState.invalidCursorName, 'the portal has been closed')
     }
+    if (this.#failed) {
+      throw new SqlError(SqlState.objectNotInPrerequisiteState, 'the portal cannot be run')
+    }
     this.#source.attach(cancellation)
     let left = limit === 0 ? Number.POSITIVE_INFINITY : limit
     while (left > 0 && !this.#ended) {
       cancellation.check()
-      const batch = this.#rest ?? (await this.#source.next())
+      const batch = this.#rest ?? (await this.#next())
       this.#rest = null
       if (batch === null) {
         this.#ended = true
@@ -87,6 +95,16 @@ export class Portal {
       left -= rows
       this.#position += rows
       yield batch
+    }
+  }
+
+  /** After a failure no row is to be had: what DuckDB has left of the stream is not the rest. */
+  async #next(): Promise<RowBatch | null> {
+    try {
+      return await this.#source.next()
+    } catch (thrown) {
+      this.#failed = true
+      throw thrown
     }
   }
 

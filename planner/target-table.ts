@@ -20,6 +20,8 @@ export interface TargetColumn {
   readonly field: StructField
   /** With the length of varchar(n) and char(n), which Delta keeps beside its string type. */
   readonly type: SqlType
+  /** As DuckDB reads it; left out where the field's own type tells. */
+  readonly readType?: SqlType
   /** DEFAULT's expression as SQL text; undefined for NULL. */
   readonly defaultText: string | undefined
   /** What computes a generated column; undefined for others. */
@@ -130,10 +132,10 @@ export function targetScope(
 ): { readonly scope: Scope; readonly range: Range } {
   const made: RangeColumn[] = []
   const range: Range = { alias: name, schema, columns: made, relation, nullable: false }
-  for (const { field } of columns) {
+  for (const { field, readType } of columns) {
     made.push({
       name: field.name,
-      type: typeOfEngine(engineTypeOf(field.type)),
+      type: readType ?? typeOfEngine(engineTypeOf(field.type)),
       sql: `${engineAlias}.${quoteIdentifier(field.name)}`,
       range,
     })

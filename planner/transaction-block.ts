@@ -1,42 +1,65 @@
-/** TransactionBlock: what stays the same while an SQL transaction lasts. */
+/** TransactionBlock: what stays the same while an SQL transaction lasts, and how it is taken back. */
 
-import type { SettingValues } from '../catalog/settings.js'
 import type { TableName } from '../catalog/catalog.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import type { Gateway } from './gateway.js'
+import { readOnlyTransaction } from './refusal.js'
 import type { TableChange } from './table-change.js'
 
-/** A named point a block can go back to. */
-interface Savepoint {
-  readonly name: string
-  readonly settings: SettingValues
-  /** What had been done to the changed table; undefined when nothing yet. */
-  readonly change: ReturnType<TableChange['save']> | undefined
+/** A part of a session's state that takes part in its transactions. */
+export interface TransactionalState {
+  /** Remembers the state as it is now; what is answered brings it back, each time it is called. */
+  mark(): () => Promise<void>
+  /** Makes what has been done since the block began last, or takes effect only now. */
+  commit(): Promise<void>
 }
 
-/** One transaction: explicit after BEGIN, implicit around a single statement or a batch. */
+interface Savepoint {
+  readonly name: string
+  readonly restore: () => Promise<void>
+}
+
+/**
+ * One transaction: explicit after BEGIN, implicit around a single statement or a batch.
+ *
+ * - A table is read at one Snapshot, taken when the block first reads it.
+ * - Every TransactionalState goes back together, to the beginning or to a savepoint.
+ */
 export class TransactionBlock {
   explicit: boolean
-  readOnly: boolean
   failed = false
+  /** Whether a statement that reads or writes tables has run: too late for SET TRANSACTION. */
+  hasQueried = false
   readonly startedMs: number = Date.now()
-  /** Settings to go back to on ROLLBACK, and after COMMIT for what was SET LOCAL. */
-  readonly settings: SettingValues
-  /** Names and values set by SET LOCAL, with what they had before. */
-  readonly local: Map<string, string | undefined> = new Map()
-  readonly savepoints: Savepoint[] = []
-  readonly notifications: { readonly channel: string; readonly payload: string }[] = []
+  readonly #states: readonly TransactionalState[]
+  readonly #readOnly: () => boolean
+  readonly #restore: () => Promise<void>
+  readonly #savepoints: Savepoint[] = []
   /** The table this block changes: one, so that COMMIT is one version of one log. */
   #change: TableChange | undefined
-  /** One snapshot a table, taken when the block first reads it. */
   readonly #snapshots = new Map<string, Promise<Snapshot | null>>()
 
-  constructor(explicit: boolean, readOnly: boolean, settings: SettingValues) {
+  constructor(
+    explicit: boolean,
+    states: readonly TransactionalState[],
+    readOnly: () => boolean = () => false,
+  ) {
     this.explicit = explicit
-    this.readOnly = readOnly
-    this.settings = settings
+    this.#states = states
+    this.#readOnly = readOnly
+    this.#restore = this.#mark()
+  }
+
+  /** Whether statements that change the lake are refused (25006). */
+  get readOnly(): boolean {
+    return this.#readOnly()
+  }
+
+  /** Whether a savepoint is open: a subtransaction in PostgreSQL's words. */
+  get nested(): boolean {
+    return this.#savepoints.length > 0
   }
 
   /** What the block has done to the table in `path`, or undefined. */
@@ -57,12 +80,7 @@ export class TransactionBlock {
    * 25006 in a read-only block, 0A000 when the block changes another table already.
    */
   changing(table: TableName, words: string, begin: () => TableChange): TableChange {
-    if (this.readOnly) {
-      throw new SqlError(
-        SqlState.readOnlySqlTransaction,
-        `cannot execute ${words} in a read-only transaction`,
-      )
-    }
+    if (this.readOnly) throw readOnlyTransaction(words)
     if (this.#change !== undefined && this.#change.table.path !== table.path) {
       throw new SqlError(
         SqlState.featureNotSupported,
@@ -72,23 +90,6 @@ export class TransactionBlock {
     }
     this.#change ??= begin()
     return this.#change
-  }
-
-  saveChange(): Savepoint['change'] {
-    return this.#change?.save()
-  }
-
-  /** Goes back to what had been done at a savepoint. */
-  restoreChange(state: Savepoint['change']): void {
-    if (state === undefined) this.#change = undefined
-    else this.#change?.restore(state)
-  }
-
-  /** Commits what was done; 40001 when another writer's commit conflicts. */
-  async commit(gateway: Gateway): Promise<void> {
-    const change = this.#change
-    this.#change = undefined
-    await change?.commit(gateway)
   }
 
   /** The snapshot this block reads of a table; `load` is called for the first reader only. */
@@ -105,5 +106,59 @@ export class TransactionBlock {
     this.#snapshots.set(tablePath, loading)
     loading.catch(() => this.#snapshots.delete(tablePath))
     return loading
+  }
+
+  /** SAVEPOINT: a point `rollbackTo` can go back to; a name may be given again. */
+  savepoint(name: string): void {
+    this.#savepoints.push({ name, restore: this.#mark() })
+  }
+
+  /** RELEASE SAVEPOINT: forgets the newest of that name and all after it; 3B001 when there is none. */
+  release(name: string): void {
+    this.#savepoints.length = this.#indexOf(name)
+  }
+
+  /** ROLLBACK TO SAVEPOINT: the savepoint stays, and the block is healthy again; 3B001 when there is none. */
+  async rollbackTo(name: string): Promise<void> {
+    const index = this.#indexOf(name)
+    const savepoint = this.#savepoints[index]
+    this.#savepoints.length = index + 1
+    await savepoint?.restore()
+    this.failed = false
+  }
+
+  /**
+   * Makes everything last; when the table's change cannot (40001), all of it is taken back.
+   *
+   * The change comes first: only it may conflict with what others have done.
+   */
+  async commit(gateway: Gateway): Promise<void> {
+    try {
+      await this.#change?.commit(gateway)
+      for (const state of this.#states) await state.commit()
+    } catch (thrown) {
+      await this.#restore()
+      throw thrown
+    }
+  }
+
+  async rollback(): Promise<void> {
+    await this.#restore()
+  }
+
+  #mark(): () => Promise<void> {
+    const change = this.#change?.save()
+    const restores = this.#states.map((state) => state.mark())
+    return async () => {
+      if (change === undefined) this.#change = undefined
+      else this.#change?.restore(change)
+      for (const restore of restores) await restore()
+    }
+  }
+
+  #indexOf(name: string): number {
+    const index = this.#savepoints.findLastIndex((savepoint) => savepoint.name === name)
+    if (index >= 0) return index
+    throw new SqlError(SqlState.invalidSavepointSpecification, `savepoint "${name}" does not exist`)
   }
 }

@@ -1,0 +1,195 @@
+/** SessionContext: the state of one session, as its statements see and change it. */
+
+import { Settings } from '../catalog/settings.js'
+import type { Cancellation } from '../storage/cancellation.js'
+import type { EngineValue } from '../storage/engine-value.js'
+import { assert, SqlError, SqlState } from '../storage/errors.js'
+import { BoundPortals } from './bound-portals.js'
+import { type CatalogSession, catalogRows } from './catalog-query.js'
+import { Channels } from './channels.js'
+import { Cursors } from './cursors.js'
+import { EnginePool } from './engine-pool.js'
+import type { Gateway } from './gateway.js'
+import { parseStatements, type ParsedStatement } from './parse.js'
+import type { Execution } from './portal.js'
+import { PreparedStatements } from './prepared-statements.js'
+import type { QueryContext } from './query.js'
+import { needsTransactionBlock, readOnlyTransaction } from './refusal.js'
+import type { OutputStyle } from './result.js'
+import type { SessionEvents, StatementDescription } from './session.js'
+import { sessionFunction } from './session-function.js'
+import { TemporaryTables } from './temporary-tables.js'
+import { TransactionBlock } from './transaction-block.js'
+
+/** How a session begins. */
+export interface SessionOptions {
+  readonly gateway: Gateway
+  readonly user: string
+  readonly events: SessionEvents
+  /** Settings out of the startup message. */
+  readonly settings: readonly (readonly [string, string])[]
+}
+
+/** How statements run other statements: EXECUTE, DECLARE and their like. */
+export interface StatementDispatch {
+  /** Types of parameters (0 in `oids`: inferred) and columns, without executing. */
+  describe(statement: ParsedStatement, oids: readonly number[]): Promise<StatementDescription>
+  /** Executes, or begins to; 25P02 in a failed block, unless the statement ends it. */
+  open(
+    statement: ParsedStatement,
+    values: readonly EngineValue[],
+    cancellation: Cancellation,
+    oids?: readonly number[],
+  ): Promise<Execution>
+}
+
+/** What one session holds: settings, names of its own, and the transaction block that is open. */
+export class SessionContext {
+  readonly gateway: Gateway
+  readonly user: string
+  readonly processId: number
+  readonly settings: Settings
+  readonly pool: EnginePool
+  readonly prepared: PreparedStatements = new PreparedStatements()
+  readonly portals: BoundPortals = new BoundPortals()
+  readonly cursors: Cursors = new Cursors()
+  readonly temporary: TemporaryTables
+  readonly channels: Channels
+  readonly dispatch: StatementDispatch
+  readonly #events: SessionEvents
+  #block: TransactionBlock | undefined
+
+  constructor(options: SessionOptions, processId: number, dispatch: StatementDispatch) {
+    const { gateway, user, events } = options
+    this.gateway = gateway
+    this.user = user
+    this.processId = processId
+    this.dispatch = dispatch
+    this.#events = events
+    this.settings = new Settings((name, value) => events.parameterStatus(name, value))
+    this.settings.setDefault('session_authorization', user)
+    for (const [name, value] of options.settings) this.settings.setDefault(name, value)
+    this.settings.markReported()
+    this.pool = new EnginePool(gateway.engine, () => this.settings.get('timezone'))
+    this.temporary = new TemporaryTables(this.pool, processId)
+    this.channels = new Channels(gateway.notifications, processId, (one) =>
+      events.notification(one),
+    )
+  }
+
+  /** The block that is open, explicit or not. */
+  get block(): TransactionBlock | undefined {
+    return this.#block
+  }
+
+  get inExplicitBlock(): boolean {
+    return this.#block?.explicit === true
+  }
+
+  /** The block that is open; without one an implicit one begins. */
+  openBlock(): TransactionBlock {
+    this.#block ??= new TransactionBlock(
+      false,
+      [this.portals, this.cursors, this.temporary, this.settings, this.channels],
+      () => this.settings.get('transaction_read_only') === 'on',
+    )
+    return this.#block
+  }
+
+  /** Ends the block that is open, if any. */
+  async endBlock(commit: boolean): Promise<void> {
+    const block = this.#block
+    this.#block = undefined
+    if (block === undefined) return
+    await this.portals.clear()
+    if (commit) await block.commit(this.gateway)
+    else await block.rollback()
+  }
+
+  /** The block that BEGIN opened; 25P01 when there is none. */
+  explicitBlock(what: string): TransactionBlock {
+    if (this.#block?.explicit !== true) throw needsTransactionBlock(what)
+    return this.#block
+  }
+
+  /** 25006 when the transaction is read-only. */
+  requireWritable(what: string): void {
+    if (this.openBlock().readOnly) throw readOnlyTransaction(what)
+  }
+
+  /** 42P03 when a cursor or a portal has that name. */
+  requireFreeCursor(name: string): void {
+    if (this.cursors.has(name) || this.portals.has(name)) {
+      throw new SqlError(SqlState.duplicateCursor, `cursor "${name}" already exists`)
+    }
+  }
+
+  get outputStyle(): OutputStyle {
+    const [dateStyle, dateOrder] = this.settings.get('datestyle').split(', ')
+    return {
+      dateStyle: dateStyle as OutputStyle['dateStyle'],
+      dateOrder: dateOrder as OutputStyle['dateOrder'],
+      intervalStyle: this.settings.get('intervalstyle') as OutputStyle['intervalStyle'],
+      timeZone: this.settings.get('timezone'),
+      extraFloatDigits: Number(this.settings.get('extra_float_digits')),
+      byteaOutput: this.settings.get('bytea_output') as OutputStyle['byteaOutput'],
+    }
+  }
+
+  /** What queries need of this session; opens an implicit block when none is open. */
+  queryContext(): QueryContext {
+    const block = this.openBlock()
+    block.hasQueried = true
+    return {
+      gateway: this.gateway,
+      pool: this.pool,
+      block,
+      searchPath: this.settings.searchPath(),
+      temporaryTable: (name) => this.temporary.relation(name),
+      sessionFunction: (name, args, executing) => sessionFunction(this, name, args, executing),
+    }
+  }
+
+  /** What queries over system catalogs need of this session. */
+  catalogSession(): CatalogSession {
+    return {
+      searchPath: this.settings.searchPath(),
+      settings: this.settings,
+      temporaryTable: (name) => this.temporary.relation(name),
+    }
+  }
+
+  /** PostgreSQL's own words about each setting, by name. */
+  async settingDescriptions(): Promise<ReadonlyMap<string, string>> {
+    const [statement] = parseStatements('SELECT name, short_desc FROM pg_catalog.pg_settings')
+    assert(statement !== undefined, 'the text is a statement')
+    const rows = await catalogRows(statement, [], this.gateway, this.catalogSession())
+    return new Map(rows.map(([name, text]) => [name ?? '', text ?? ''] as const))
+  }
+
+  /** A name that DROP has not found: 42P01, or a NOTICE when it may be missing. */
+  missing(kind: string, name: readonly string[], missingOk: boolean): void {
+    const message = `${kind} "${name.join('.')}" does not exist`
+    if (!missingOk) throw new SqlError(SqlState.undefinedTable, message)
+    this.notice(SqlState.successfulCompletion, `${message}, skipping`)
+  }
+
+  /** Tells the client, unless `client_min_messages` keeps it quiet. */
+  notice(sqlState: SqlState, message: string): void {
+    if (/^(warning|error)$/.test(this.settings.get('client_min_messages'))) return
+    this.#events.notice({ severity: 'NOTICE', sqlState, message })
+  }
+
+  warn(sqlState: SqlState, message: string): void {
+    if (this.settings.get('client_min_messages') === 'error') return
+    this.#events.notice({ severity: 'WARNING', sqlState, message })
+  }
+
+  /** Frees what the session holds outside of this process's memory. */
+  async close(): Promise<void> {
+    this.channels.leaveAll()
+    await this.portals.clear()
+    await this.cursors.closeAll()
+    await this.temporary.close().finally(() => this.pool.close())
+  }
+}

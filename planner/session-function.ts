@@ -1,0 +1,61 @@
+/** Session functions: calls whose value the session itself knows, put into a query as literals. */
+
+import { SERVER_VERSION } from '../catalog/server-version.js'
+import type { Settings } from '../catalog/settings.js'
+import { quoteLiteral } from '../storage/engine.js'
+import { constantOf, type Node } from './syntax-tree.js'
+
+/** What the functions ask of their session. */
+export interface SessionFacts {
+  readonly settings: Settings
+  readonly user: string
+  readonly processId: number
+  readonly gateway: { readonly database: string }
+}
+
+/**
+ * The value of a session function as SQL; undefined when `name` is none, or when its arguments are
+ * no constants. `executing` is false while a statement is only described.
+ */
+export function sessionFunction(
+  session: SessionFacts,
+  name: string,
+  args: readonly Node[],
+  executing: boolean,
+): string | undefined {
+  const { settings } = session
+  switch (name) {
+    case 'set_config': {
+      const [setting, value, local] = args.map((arg) => constantOf(arg))
+      if (typeof setting !== 'string' || value === undefined) return undefined
+      if (!executing) return 'NULL::VARCHAR'
+      return quoteLiteral(
+        settings.assign(setting, value === null ? null : String(value), local === true),
+      )
+    }
+    case 'current_setting': {
+      const setting = constantOf(args[0])
+      if (typeof setting !== 'string') return undefined
+      if (constantOf(args[1]) === true && !settings.has(setting)) return 'NULL::VARCHAR'
+      return quoteLiteral(settings.get(setting))
+    }
+    case 'current_user':
+    case 'session_user':
+    case 'user':
+    case 'current_role':
+      return quoteLiteral(session.user)
+    case 'current_database':
+    case 'current_catalog':
+      return quoteLiteral(session.gateway.database)
+    case 'current_schema':
+      return quoteLiteral(settings.searchPath()[0] ?? 'public')
+    case 'version':
+      return quoteLiteral(`PostgreSQL ${SERVER_VERSION} (Lakegate) on DuckDB`)
+    case 'pg_backend_pid':
+      return String(session.processId)
+    case 'pg_is_in_recovery':
+      return 'false'
+    default:
+      return undefined
+  }
+}

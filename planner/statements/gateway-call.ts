@@ -1,0 +1,195 @@
+/** SELECT of gateway functions: pg_sleep, pg_cancel_backend, pg_notify, set_config and their like. */
+
+import { Oid, type PgType, pgType } from '../../catalog/pg-types.js'
+import type { Cancellation } from '../../storage/cancellation.js'
+import { scalarType } from '../../storage/engine-type.js'
+import type { EngineValue, Scalar } from '../../storage/engine-value.js'
+import { SqlError, SqlState } from '../../storage/errors.js'
+import { catalogRows, describeCatalogQuery } from '../catalog-query.js'
+import type { GatewayCall, GatewayCalls } from '../gateway-function.js'
+import type { ParsedStatement } from '../parse.js'
+import type { Execution } from '../portal.js'
+import { parameterCount, withTranslation } from '../query.js'
+import { computedColumn, readyRows } from '../ready-rows.js'
+import { notSupported } from '../refusal.js'
+import type { ResultColumn } from '../result.js'
+import type { StatementDescription } from '../session.js'
+import type { SessionContext } from '../session-context.js'
+import { nodeOf } from '../syntax-tree.js'
+import { assignSetting } from './set.js'
+
+export async function describeGatewayCalls(
+  session: SessionContext,
+  statement: ParsedStatement,
+  { calls, perRow }: GatewayCalls,
+  oids: readonly number[],
+): Promise<StatementDescription> {
+  const columns = calls.map(columnOf)
+  const [first] = calls
+  if (perRow && first !== undefined) {
+    const { parameterTypes } = await describeCatalogQuery(
+      first.argumentsInPlace,
+      session.gateway,
+      session.catalogSession(),
+    )
+    return { parameterTypes, columns }
+  }
+  const types: PgType[] = Array.from({ length: parameterCount(statement) }, (_, i) =>
+    pgType((oids[i] ?? 0) || Oid.text),
+  )
+  for (const { args, parameterOids } of calls) {
+    for (const [i, arg] of args.entries()) {
+      const number = Number(nodeOf(arg, 'ParamRef')?.number ?? 0)
+      const oid = parameterOids[i]
+      if (number > 0 && oid !== undefined && (oids[number - 1] ?? 0) === 0) {
+        types[number - 1] = pgType(oid)
+      }
+    }
+  }
+  return { parameterTypes: types, columns }
+}
+
+export async function openGatewayCalls(
+  session: SessionContext,
+  statement: ParsedStatement,
+  { calls, perRow }: GatewayCalls,
+  values: readonly EngineValue[],
+  cancellation: Cancellation,
+): Promise<Extract<Execution, { kind: 'rows' }>> {
+  void statement
+  const columns = calls.map(columnOf)
+  const [first] = calls
+  if (first?.name === 'pg_listening_channels') {
+    if (calls.length > 1 || perRow) throw notSupported('pg_listening_channels beside other columns')
+    return readyRows(
+      columns,
+      session.channels.listening.map((channel) => [channel]),
+    )
+  }
+  if (perRow && first !== undefined) {
+    const asked = await catalogRows(
+      first.argumentsInPlace,
+      values,
+      session.gateway,
+      session.catalogSession(),
+    )
+    const rows: Scalar[][] = []
+    for (const [json] of asked) {
+      const args = (JSON.parse(json ?? '[]') as unknown[]).map((arg) =>
+        arg === null ? null : String(arg),
+      )
+      rows.push([await carryOut(session, first, args, cancellation)])
+    }
+    return readyRows(columns, rows)
+  }
+  const row: Scalar[] = []
+  for (const call of calls) {
+    const args = await argumentsOf(session, call, values, cancellation)
+    row.push(await carryOut(session, call, args, cancellation))
+  }
+  return readyRows(columns, [row])
+}
+
+function columnOf({ label, resultOid }: GatewayCall): ResultColumn {
+  return computedColumn(
+    label,
+    resultOid,
+    scalarType(resultOid === Oid.bool ? 'BOOLEAN' : 'VARCHAR'),
+  )
+}
+
+/** The arguments as text. */
+async function argumentsOf(
+  session: SessionContext,
+  { args, argumentQuery }: GatewayCall,
+  values: readonly EngineValue[],
+  cancellation: Cancellation,
+): Promise<(string | null)[]> {
+  if (argumentQuery === null) return []
+  const names = args.map((_, i) => `a${i}`)
+  return withTranslation(
+    argumentQuery,
+    values,
+    session.queryContext(),
+    cancellation,
+    async (connection, sql, _scans, bound) => {
+      const texts = names.map((name) => `CAST(${name} AS VARCHAR)`).join(', ')
+      const rows = await connection.query(
+        `SELECT ${texts} FROM (${sql}\n) AS q(${names.join(', ')})`,
+        bound,
+      )
+      return (rows[0] ?? []).map((value) => (value === null ? null : String(value)))
+    },
+  )
+}
+
+async function carryOut(
+  session: SessionContext,
+  { name, parameterOids }: GatewayCall,
+  args: readonly (string | null)[],
+  cancellation: Cancellation,
+): Promise<Scalar> {
+  const least = name === 'pg_terminate_backend' ? 1 : parameterOids.length
+  if (args.length < least || args.length > parameterOids.length) {
+    throw new SqlError(
+      SqlState.undefinedFunction,
+      `function ${name} with ${args.length} arguments does not exist`,
+    )
+  }
+  const [first = null, second = null, third = null] = args
+  switch (name) {
+    case 'pg_sleep':
+      if (first === null) return null
+      await sleep(finite(first) * 1000, cancellation)
+      return ''
+    case 'pg_cancel_backend':
+    case 'pg_terminate_backend': {
+      if (first === null) return null
+      const processId = finite(first)
+      const found =
+        name === 'pg_cancel_backend'
+          ? session.gateway.cancelSession(processId)
+          : session.gateway.terminateSession(processId)
+      if (!found) {
+        session.warn(SqlState.warning, `PID ${processId} is not a PostgreSQL backend process`)
+      }
+      return found
+    }
+    case 'pg_notify':
+      session.openBlock()
+      session.channels.notify(first ?? '', second ?? '')
+      return ''
+    case 'set_config':
+      if (first === null) {
+        throw new SqlError(SqlState.nullValueNotAllowed, 'SET requires parameter name')
+      }
+      return assignSetting(session, first, second, third === 'true')
+    case 'pg_listening_channels':
+      return null
+  }
+}
+
+function finite(text: string): number {
+  const number = Number(text)
+  if (Number.isFinite(number)) return number
+  throw new SqlError(SqlState.invalidTextRepresentation, `invalid number: "${text}"`)
+}
+
+/** Longest time a timer of JavaScript takes. */
+const SLEEP_MS_MAX = 2_147_483_647
+
+function sleep(ms: number, cancellation: Cancellation): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => {
+        unregister()
+        resolve()
+      },
+      Math.min(Math.max(0, ms), SLEEP_MS_MAX),
+    )
+    const unregister = cancellation.onCancel((reason) => {
+      clearTimeout(timer)
+      reject(reason)
+    })
+  })
+}

@@ -1,0 +1,34 @@
+/** INSERT. */
+
+import { describeInsert, runInsert } from '../insert.js'
+import type { StatementKind } from '../statement-kind.js'
+import { describeTemporaryInsert, insertTemporary } from '../temporary-change.js'
+import { parametersFound } from './change.js'
+import { temporaryTarget } from './temporary-table.js'
+
+export const INSERT: StatementKind = {
+  describe: async (shape) => {
+    const { session, statement, fields, oids } = shape
+    const table = temporaryTarget(session, fields)
+    const context = session.queryContext()
+    const { parameterTypes, columns } =
+      table === undefined
+        ? await describeInsert(statement, fields, oids, context)
+        : await describeTemporaryInsert(statement, fields, oids, context, table)
+    return { parameterTypes: parametersFound(shape, parameterTypes), columns }
+  },
+  open: ({ session, statement, fields, values, oids, cancellation }) => {
+    const table = temporaryTarget(session, fields)
+    const context = session.queryContext()
+    return table === undefined
+      ? runInsert(statement, fields, values, context, cancellation, oids)
+      : insertTemporary(session.temporary, table, {
+          statement,
+          fields,
+          values,
+          oids,
+          context,
+          cancellation,
+        })
+  },
+}

@@ -1,0 +1,69 @@
+/** CREATE VIEW and DROP VIEW: views kept in the lake's catalog. */
+
+import { SqlError, SqlState } from '../../storage/errors.js'
+import type { Execution } from '../portal.js'
+import { describeQuery } from '../query.js'
+import { command } from '../ready-rows.js'
+import { notSupported } from '../refusal.js'
+import type { SessionContext } from '../session-context.js'
+import type { StatementCall, StatementKind } from '../statement-kind.js'
+import { namesOf, type Node } from '../syntax-tree.js'
+import { wrappedStatement } from '../wrapped-statement.js'
+
+export const CREATE_VIEW: StatementKind = { open: createView }
+
+async function createView(call: StatementCall): Promise<Execution> {
+  const { session, statement, fields } = call
+  const range = fields.view as Node
+  if (range.relpersistence === 't' || range.schemaname === 'pg_temp') {
+    throw notSupported('CREATE TEMP VIEW')
+  }
+  if (fields.withCheckOption !== 'NO_CHECK_OPTION') throw notSupported('WITH CHECK OPTION')
+  session.requireWritable('CREATE VIEW')
+  const query = wrappedStatement(statement)
+  const described = await describeQuery(query, [], session.queryContext())
+  const given = namesOf(fields.aliases)
+  if (given.length > described.columns.length) {
+    throw new SqlError(SqlState.syntaxError, 'CREATE VIEW specifies more column names than columns')
+  }
+  const columns = described.columns.map(({ name }, i) => given[i] ?? name)
+  requireDistinct(columns)
+  await session.gateway.catalog.createView(
+    {
+      layer:
+        typeof range.schemaname === 'string'
+          ? range.schemaname
+          : (session.settings.searchPath()[0] ?? 'public'),
+      name: String(range.relname),
+      definition: query.source,
+      columns,
+    },
+    fields.replace === true,
+  )
+  return command('CREATE VIEW')
+}
+
+function requireDistinct(columns: readonly string[]): void {
+  const twice = columns.find((name, i) => columns.indexOf(name) !== i)
+  if (twice === undefined) return
+  throw new SqlError(SqlState.duplicateColumn, `column "${twice}" specified more than once`)
+}
+
+/** Drops views by name; 42P01 for one that does not exist unless `missingOk`, 42809 for a table. */
+export async function dropViews(
+  session: SessionContext,
+  names: readonly (readonly string[])[],
+  missingOk: boolean,
+): Promise<Execution> {
+  session.requireWritable('DROP VIEW')
+  const { catalog } = session.gateway
+  for (const name of names) {
+    const found = await catalog.resolve(name, session.settings.searchPath())
+    if (found?.kind === 'table') {
+      throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a view`)
+    }
+    if (found !== null) await catalog.dropView(found.view.layer, found.view.name)
+    else session.missing('view', name, missingOk)
+  }
+  return command('DROP VIEW')
+}
