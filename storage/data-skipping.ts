@@ -322,8 +322,16 @@ export function parseComparable(
     case 'integer':
     case 'long':
       return parseNumber(text)
-    case 'double':
-      return { kind: 'double', value: parseDouble(text) }
+    case 'float':
+    case 'double': {
+      const value = parseDouble(text)
+      // NaN as a bound says nothing: writers differ in whether it counts at all.
+      if (value === null || (bound !== 'exact' && Number.isNaN(value))) return null
+      if (type.name === 'double') return { kind: 'double', value }
+      return bound === 'exact'
+        ? { kind: 'double', value: Math.fround(value) }
+        : { kind: 'double', value: nextFloat(value, bound) }
+    }
     case 'boolean':
       return bound === 'exact' ? { kind: 'boolean', value: text === 'true' } : null
     case 'date': {
@@ -342,6 +350,8 @@ export function parseComparable(
       return { kind, micros: bound === 'max' ? micros + LOST_MICROS : micros }
     }
     case 'string':
+      // A pair of surrogates cut in two has no place in the order of bytes.
+      if (bound !== 'exact' && /\p{Surrogate}/u.test(text)) return null
       return { kind: 'string', bytes: Buffer.from(text, 'utf8') }
     default:
       return null
@@ -361,9 +371,19 @@ function parseNumber(text: string): Comparable | null {
   return { kind: 'number', unscaled: match[1] === '-' ? -unscaled : unscaled, scale }
 }
 
-function parseDouble(text: string): number {
-  if (text === 'Infinity' || text === '-Infinity' || text === 'NaN') return Number(text)
-  return Number(text)
+function parseDouble(text: string): number | null {
+  if (text === 'NaN' || /^[+-]?Infinity$/.test(text)) return Number(text)
+  return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(text) ? Number(text) : null
+}
+
+/**
+ * A single-precision bound moved outwards by one step: its text is shorter than its value, and
+ * the engine may compare in single precision too.
+ */
+function nextFloat(value: number, bound: 'min' | 'max'): number {
+  if (!Number.isFinite(value)) return value
+  const step = Math.max(Math.abs(value) * 2 ** -22, 2 ** -148)
+  return bound === 'min' ? value - step : value + step
 }
 
 /** Microseconds since 1970 of an ISO or space-separated timestamp, UTC unless it says otherwise; null when it is none. */

@@ -6,8 +6,8 @@ import type { ObjectStore } from './object-store.js'
  * The canonical form of a path in the log, by which files are told apart.
  *
  * Percent-decoded once (a text that does not decode is taken as it stands), `file:` dropped, `.`
- * and `..` resolved. Relative to the lake's root when the file lies in the lake, else absolute:
- * such a file is opened only if its folder has been allowed.
+ * and `..` resolved. Relative to the lake's root when the file lies in the lake, else absolute
+ * (`isOutside`): such a file is never opened.
  *
  * Delta protocol, "Add File and Remove File".
  */
@@ -27,6 +27,11 @@ export function resolvePath(store: ObjectStore, tablePath: string, logPath: stri
   const root = lake === null ? store.root : lake.root + lake.rest.replace(/\/+$/, '')
   const folder = root.endsWith('/') ? root : `${root}/`
   return plain.startsWith(folder) ? plain.slice(folder.length) : plain
+}
+
+/** Whether a path that `resolvePath` answered is absolute: of a file that does not lie in the lake. */
+export function isOutside(path: string): boolean {
+  return path.startsWith('/') || /^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(path)
 }
 
 /** Percent-decodes once as UTF-8; text that does not decode is answered as it is. */

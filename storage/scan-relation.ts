@@ -4,6 +4,7 @@ import { type DeletedRows, readDeletionVector } from './deletion-vector.js'
 import { type EngineConnection, quoteIdentifier, quoteLiteral } from './engine.js'
 import { type EngineType, printEngineType, scalarType } from './engine-type.js'
 import { SqlError, SqlState } from './errors.js'
+import { isOutside } from './file-path.js'
 import type { ObjectStore } from './object-store.js'
 import { type ParquetNode, type ParquetSignature, readSignatures } from './parquet-signature.js'
 import { partitionText, physicalName, type Scan } from './scan.js'
@@ -59,7 +60,13 @@ export async function scanRelation(
 }
 
 function urlOf(store: ObjectStore, file: DataFile): string {
-  return file.path.startsWith('/') ? file.path : store.engineUrl(file.path)
+  if (isOutside(file.path)) {
+    throw new SqlError(
+      SqlState.insufficientPrivilege,
+      `the data file "${file.path}" lies outside of the lake "${store.root}"`,
+    )
+  }
+  return store.engineUrl(file.path)
 }
 
 async function branch(
