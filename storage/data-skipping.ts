@@ -27,7 +27,8 @@ export interface ColumnFacts {
 /** Facts of one file: null for a column nothing is known of. */
 export type FileFacts = (path: ColumnPath) => ColumnFacts | null
 
-interface Outcomes {
+/** The truth values that are not disproved. */
+export interface Outcomes {
   readonly mayBeTrue: boolean
   readonly mayBeFalse: boolean
   readonly mayBeNull: boolean
@@ -43,10 +44,11 @@ const ANY: Outcomes = { mayBeTrue: true, mayBeFalse: true, mayBeNull: true }
  * result.
  */
 export function mayMatch(predicate: Predicate, facts: FileFacts): boolean {
-  return outcomes(predicate, facts).mayBeTrue
+  return outcomesOf(predicate, facts).mayBeTrue
 }
 
-function outcomes(predicate: Predicate, facts: FileFacts): Outcomes {
+/** Which of SQL's three truth values `predicate` may have for a row of a file. */
+export function outcomesOf(predicate: Predicate, facts: FileFacts): Outcomes {
   switch (predicate.kind) {
     case 'unknown':
       return ANY
@@ -57,7 +59,7 @@ function outcomes(predicate: Predicate, facts: FileFacts): Outcomes {
         mayBeNull: predicate.value === null,
       }
     case 'and': {
-      const parts = predicate.parts.map((part) => outcomes(part, facts))
+      const parts = predicate.parts.map((part) => outcomesOf(part, facts))
       return {
         mayBeTrue: parts.every((part) => part.mayBeTrue),
         mayBeFalse: parts.some((part) => part.mayBeFalse),
@@ -65,7 +67,7 @@ function outcomes(predicate: Predicate, facts: FileFacts): Outcomes {
       }
     }
     case 'or': {
-      const parts = predicate.parts.map((part) => outcomes(part, facts))
+      const parts = predicate.parts.map((part) => outcomesOf(part, facts))
       return {
         mayBeTrue: parts.some((part) => part.mayBeTrue),
         mayBeFalse: parts.every((part) => part.mayBeFalse),
@@ -73,7 +75,7 @@ function outcomes(predicate: Predicate, facts: FileFacts): Outcomes {
       }
     }
     case 'not': {
-      const part = outcomes(predicate.part, facts)
+      const part = outcomesOf(predicate.part, facts)
       return {
         mayBeTrue: part.mayBeFalse,
         mayBeFalse: part.mayBeTrue,
@@ -99,7 +101,7 @@ function outcomes(predicate: Predicate, facts: FileFacts): Outcomes {
     }
     case 'in': {
       const parts = predicate.values.map((value) =>
-        outcomes({ kind: 'compare', operator: '=', term: predicate.term, value }, facts),
+        outcomesOf({ kind: 'compare', operator: '=', term: predicate.term, value }, facts),
       )
       return {
         mayBeTrue: parts.some((part) => part.mayBeTrue),

@@ -29,6 +29,11 @@ export function resolvePath(store: ObjectStore, tablePath: string, logPath: stri
   return plain.startsWith(folder) ? plain.slice(folder.length) : plain
 }
 
+/** `path` with the characters that DuckDB would take for a glob escaped. */
+export function escapeGlob(path: string): string {
+  return path.replace(/[*?[]/g, (char) => `[${char}]`)
+}
+
 /** Whether a path that `resolvePath` answered is absolute: of a file that does not lie in the lake. */
 export function isOutside(path: string): boolean {
   return path.startsWith('/') || /^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(path)

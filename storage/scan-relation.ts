@@ -4,13 +4,14 @@ import { type DeletedRows, readDeletionVector } from './deletion-vector.js'
 import { type EngineConnection, quoteIdentifier, quoteLiteral } from './engine.js'
 import { type EngineType, printEngineType, scalarType } from './engine-type.js'
 import { SqlError, SqlState } from './errors.js'
-import { isOutside } from './file-path.js'
+import type { DataFile } from './file-index.js'
+import { escapeGlob, isOutside } from './file-path.js'
 import type { ObjectStore } from './object-store.js'
 import { type ParquetNode, type ParquetSignature, readSignatures } from './parquet-signature.js'
 import { partitionText, physicalName, type Scan } from './scan.js'
 import { parseTimestampMicros } from './data-skipping.js'
 import { type DataType, engineTypeOf, type Schema, type StructField } from './schema.js'
-import { type DataFile, escapeGlob, type Snapshot } from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
 
 /**
  * A sub-select of typed columns without rows: what Describe needs, and what an empty scan reads.
@@ -46,7 +47,7 @@ export async function scanRelation(
   for (const [i, file] of files.entries()) {
     const signature = signatures.get(urls[i] ?? '')
     if (signature === undefined) continue
-    const withVector = file.add.deletionVector !== undefined && file.add.deletionVector !== null
+    const withVector = file.deletionVector !== null
     const key = `${withVector ? 'deletions' : 'plain'} ${signature.key}`
     const group = groups.get(key)
     if (group === undefined) groups.set(key, { signature, files: [file] })
@@ -101,12 +102,12 @@ async function deletedRowsFilter(
   signature: ParquetSignature,
   files: readonly DataFile[],
 ): Promise<string> {
-  if (files.every((file) => (file.add.deletionVector ?? null) === null)) return ''
+  if (files.every((file) => file.deletionVector === null)) return ''
   requireVirtualColumns(signature)
   const bitmaps = await Promise.all(
     files.map(async (file) => {
-      const vector = file.add.deletionVector
-      if (vector === null || vector === undefined) return new Uint8Array(1)
+      const vector = file.deletionVector
+      if (vector === null) return new Uint8Array(1)
       return printBitmap(await readDeletionVector(store, snapshot.tablePath, vector))
     }),
   )

@@ -50,10 +50,10 @@ it.each([
 })
 
 it.each([
-  ['lies outside of the lake', () => '/elsewhere/100%/dv.bin', SqlState.insufficientPrivilege],
+  ['lies outside of the lake', (): string => '/elsewhere/100%/dv.bin', SqlState.insufficientPrivilege],
   [
     'does not exist',
-    () => `file:${join(folder, 'lake')}/silver/t/100%.bin`,
+    (): string => `file:${join(folder, 'lake')}/silver/t/100%.bin`,
     SqlState.dataCorrupted,
   ],
 ])('an absolute deletion vector with a stray percent sign %s', async (words, path, sqlState) => {
