@@ -50,7 +50,11 @@ it.each([
 })
 
 it.each([
-  ['lies outside of the lake', (): string => '/elsewhere/100%/dv.bin', SqlState.insufficientPrivilege],
+  [
+    'lies outside of the lake',
+    (): string => '/elsewhere/100%/dv.bin',
+    SqlState.insufficientPrivilege,
+  ],
   [
     'does not exist',
     (): string => `file:${join(folder, 'lake')}/silver/t/100%.bin`,
