@@ -11,7 +11,8 @@ import { SqlError, SqlState } from '../storage/errors.js'
 import { UNKNOWN } from '../storage/predicate.js'
 import { planScan } from '../storage/scan.js'
 import { scanRelation } from '../storage/scan-relation.js'
-import type { DataFile, Snapshot } from '../storage/snapshot.js'
+import type { DataFile } from '../storage/file-index.js'
+import type { Snapshot } from '../storage/snapshot.js'
 import { analyzeExpression, booleanOf, plainPlace } from './analyze-expression.js'
 import { conjunctsOf } from './analyze-query.js'
 import { type Analysis, type AnalyzedQuery, markerOf, replaceMarkers } from './analysis.js'
@@ -288,8 +289,8 @@ export async function runTruncate(
   )
   change.apply({
     operation: 'TRUNCATE',
-    removes: snapshot.files,
-    read: { predicate: UNKNOWN, files: snapshot.files },
+    removes: [...snapshot.files],
+    read: { predicate: UNKNOWN, files: [...snapshot.files] },
   })
   return { kind: 'command', tag: 'TRUNCATE TABLE' }
 }

@@ -337,8 +337,8 @@ async function begin(
   if (dropped !== null) {
     change.apply({
       operation: 'REPLACE TABLE',
-      removes: dropped.files,
-      read: { predicate: UNKNOWN, files: dropped.files },
+      removes: [...dropped.files],
+      read: { predicate: UNKNOWN, files: [...dropped.files] },
     })
   }
   return change

@@ -2,13 +2,15 @@
 
 import type { TableName } from '../catalog/catalog.js'
 import type { AddFile, Protocol } from '../storage/actions.js'
+import { deletionVectorId } from '../storage/deletion-vector.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { resolvePath } from '../storage/file-path.js'
 import { maintainLog } from '../storage/log-maintenance.js'
 import type { NewTable } from '../storage/new-table.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import type { Predicate } from '../storage/predicate.js'
-import type { DataFile, Snapshot } from '../storage/snapshot.js'
+import { type DataFile, FileIndex } from '../storage/file-index.js'
+import type { Snapshot } from '../storage/snapshot.js'
 import type { Obligation } from '../storage/table-protocol.js'
 import { type CommitResult, Transaction } from '../storage/transaction.js'
 import type { Gateway } from './gateway.js'
@@ -89,12 +91,13 @@ export class TableChange {
   /** The table as this block sees it. */
   snapshot(store: ObjectStore): Snapshot {
     const { adds, removes, definition } = this.#state
-    const gone = new Set(removes.map((file) => file.add.path))
-    const kept = (this.base?.files ?? []).filter((file) => !gone.has(file.add.path))
-    const files = [
-      ...kept,
-      ...adds.map((add) => ({ add, path: resolvePath(store, this.table.path, add.path) })),
-    ]
+    const gone = removes.map((file) => ({
+      path: file.path,
+      vectorId: deletionVectorId(file.deletionVector),
+    }))
+    const files = (this.base?.files ?? FileIndex.empty).with(gone, adds, (path) =>
+      resolvePath(store, this.table.path, path),
+    )
     const source: Snapshot | NewTable | null = definition ?? this.base
     if (source === null) throw new Error('a new table has a definition')
     return {
@@ -105,7 +108,7 @@ export class TableChange {
       schema: source.schema,
       columnMapping: source.columnMapping,
       files,
-      sizeBytes: files.reduce((sum, file) => sum + file.add.size, 0),
+      sizeBytes: files.sizeBytes,
       transactions: this.base?.transactions ?? new Map(),
       domains: this.base?.domains ?? new Map(),
     }

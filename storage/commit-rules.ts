@@ -8,7 +8,8 @@ import { assert, SqlError, SqlState } from './errors.js'
 import { resolvePath } from './file-path.js'
 import { jsonMembers } from './lossless-json.js'
 import type { ObjectStore } from './object-store.js'
-import type { DataFile, Snapshot } from './snapshot.js'
+import type { DataFile } from './file-index.js'
+import type { Snapshot } from './snapshot.js'
 import { type Obligation, requireWritable, supportsFeature } from './table-protocol.js'
 
 /** A file that goes; `dataChange` is false when its rows only move to other files. */

@@ -16,7 +16,7 @@ import {
 } from './partition-value.js'
 import { fieldIdsOption, physicalItem, typedValue } from './physical-row.js'
 import type { StructField } from './schema.js'
-import { escapeGlob } from './snapshot.js'
+import { escapeGlob } from './file-path.js'
 
 /** A table to write for; a Snapshot is one, and so is a table that is about to be made. */
 export type WriteTarget = StatisticsTarget

@@ -27,7 +27,8 @@ export interface ColumnFacts {
 /** Facts of one file: null for a column nothing is known of. */
 export type FileFacts = (path: ColumnPath) => ColumnFacts | null
 
-interface Outcomes {
+/** The truth values that are not disproved. */
+export interface Outcomes {
   readonly mayBeTrue: boolean
   readonly mayBeFalse: boolean
   readonly mayBeNull: boolean
@@ -43,10 +44,11 @@ const ANY: Outcomes = { mayBeTrue: true, mayBeFalse: true, mayBeNull: true }
  * result.
  */
 export function mayMatch(predicate: Predicate, facts: FileFacts): boolean {
-  return outcomes(predicate, facts).mayBeTrue
+  return outcomesOf(predicate, facts).mayBeTrue
 }
 
-function outcomes(predicate: Predicate, facts: FileFacts): Outcomes {
+/** Which of SQL's three truth values `predicate` may have for a row of a file. */
+export function outcomesOf(predicate: Predicate, facts: FileFacts): Outcomes {
   switch (predicate.kind) {
     case 'unknown':
       return ANY
@@ -57,7 +59,7 @@ function outcomes(predicate: Predicate, facts: FileFacts): Outcomes {
         mayBeNull: predicate.value === null,
       }
     case 'and': {
-      const parts = predicate.parts.map((part) => outcomes(part, facts))
+      const parts = predicate.parts.map((part) => outcomesOf(part, facts))
       return {
         mayBeTrue: parts.every((part) => part.mayBeTrue),
         mayBeFalse: parts.some((part) => part.mayBeFalse),
@@ -65,7 +67,7 @@ function outcomes(predicate: Predicate, facts: FileFacts): Outcomes {
       }
     }
     case 'or': {
-      const parts = predicate.parts.map((part) => outcomes(part, facts))
+      const parts = predicate.parts.map((part) => outcomesOf(part, facts))
       return {
         mayBeTrue: parts.some((part) => part.mayBeTrue),
         mayBeFalse: parts.every((part) => part.mayBeFalse),
@@ -73,7 +75,7 @@ function outcomes(predicate: Predicate, facts: FileFacts): Outcomes {
       }
     }
     case 'not': {
-      const part = outcomes(predicate.part, facts)
+      const part = outcomesOf(predicate.part, facts)
       return {
         mayBeTrue: part.mayBeFalse,
         mayBeFalse: part.mayBeTrue,
@@ -99,7 +101,7 @@ function outcomes(predicate: Predicate, facts: FileFacts): Outcomes {
     }
     case 'in': {
       const parts = predicate.values.map((value) =>
-        outcomes({ kind: 'compare', operator: '=', term: predicate.term, value }, facts),
+        outcomesOf({ kind: 'compare', operator: '=', term: predicate.term, value }, facts),
       )
       return {
         mayBeTrue: parts.some((part) => part.mayBeTrue),
@@ -322,8 +324,16 @@ export function parseComparable(
     case 'integer':
     case 'long':
       return parseNumber(text)
-    case 'double':
-      return { kind: 'double', value: parseDouble(text) }
+    case 'float':
+    case 'double': {
+      const value = parseDouble(text)
+      // NaN as a bound says nothing: writers differ in whether it counts at all.
+      if (value === null || (bound !== 'exact' && Number.isNaN(value))) return null
+      if (type.name === 'double') return { kind: 'double', value }
+      return bound === 'exact'
+        ? { kind: 'double', value: Math.fround(value) }
+        : { kind: 'double', value: nextFloat(value, bound) }
+    }
     case 'boolean':
       return bound === 'exact' ? { kind: 'boolean', value: text === 'true' } : null
     case 'date': {
@@ -342,6 +352,8 @@ export function parseComparable(
       return { kind, micros: bound === 'max' ? micros + LOST_MICROS : micros }
     }
     case 'string':
+      // A pair of surrogates cut in two has no place in the order of bytes.
+      if (bound !== 'exact' && /\p{Surrogate}/u.test(text)) return null
       return { kind: 'string', bytes: Buffer.from(text, 'utf8') }
     default:
       return null
@@ -361,9 +373,19 @@ function parseNumber(text: string): Comparable | null {
   return { kind: 'number', unscaled: match[1] === '-' ? -unscaled : unscaled, scale }
 }
 
-function parseDouble(text: string): number {
-  if (text === 'Infinity' || text === '-Infinity' || text === 'NaN') return Number(text)
-  return Number(text)
+function parseDouble(text: string): number | null {
+  if (text === 'NaN' || /^[+-]?Infinity$/.test(text)) return Number(text)
+  return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(text) ? Number(text) : null
+}
+
+/**
+ * A single-precision bound moved outwards by one step: its text is shorter than its value, and
+ * the engine may compare in single precision too.
+ */
+function nextFloat(value: number, bound: 'min' | 'max'): number {
+  if (!Number.isFinite(value)) return value
+  const step = Math.max(Math.abs(value) * 2 ** -22, 2 ** -148)
+  return bound === 'min' ? value - step : value + step
 }
 
 /** Microseconds since 1970 of an ISO or space-separated timestamp, UTC unless it says otherwise; null when it is none. */

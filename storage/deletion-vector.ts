@@ -3,6 +3,7 @@
 import * as zlib from 'node:zlib'
 import type { DeletionVectorDescriptor } from './actions.js'
 import { SqlError, SqlState } from './errors.js'
+import { isOutside, resolvePath } from './file-path.js'
 import type { ObjectStore } from './object-store.js'
 
 const Z85 = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#'
@@ -82,15 +83,14 @@ function deletionVectorPath(
     return `${folder}/deletion_vector_${uuid}.bin`
   }
   if (descriptor.storageType === 'p') {
-    const absolute = decodeURIComponent(text.replace(/^file:(?:\/\/)?/, ''))
-    const root = store.root.endsWith('/') ? store.root : `${store.root}/`
-    if (!absolute.startsWith(root)) {
+    const path = resolvePath(store, tablePath, text)
+    if (isOutside(path)) {
       throw new SqlError(
         SqlState.insufficientPrivilege,
-        `the deletion vector "${absolute}" lies outside of the lake`,
+        `the deletion vector "${path}" lies outside of the lake`,
       )
     }
-    return absolute.slice(root.length)
+    return path
   }
   throw corruptVector(text, `its storage type "${descriptor.storageType}" is unknown`)
 }

@@ -10,7 +10,8 @@ import { defineTable } from './new-table.js'
 import type { ObjectStore } from './object-store.js'
 import { UNKNOWN } from './predicate.js'
 import { parseSchemaString } from './schema.js'
-import { type DataFile, liveFiles, loadSnapshot, type Snapshot } from './snapshot.js'
+import type { DataFile } from './file-index.js'
+import { liveFiles, loadSnapshot, type Snapshot } from './snapshot.js'
 import { Transaction } from './transaction.js'
 
 interface Column {

@@ -4,7 +4,8 @@ import { physicalNameOf } from './column-mapping.js'
 import { type EngineConnection, quoteIdentifier, quoteLiteral } from './engine.js'
 import { assert, SqlError, SqlState } from './errors.js'
 import type { DataType, StructField } from './schema.js'
-import { escapeGlob, type Snapshot } from './snapshot.js'
+import { escapeGlob } from './file-path.js'
+import type { Snapshot } from './snapshot.js'
 import { printTimestamp, toMillisecond } from './time-text.js'
 
 /** What statistics depend on, beside the file. */

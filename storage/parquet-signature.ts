@@ -3,7 +3,7 @@
 import { LRUCache } from 'lru-cache'
 import { type EngineConnection, quoteLiteral } from './engine.js'
 import type { EngineColumn } from './engine.js'
-import { escapeGlob } from './snapshot.js'
+import { escapeGlob } from './file-path.js'
 
 /** A node of a Parquet schema tree. */
 export interface ParquetNode {

@@ -4,12 +4,14 @@ import { type DeletedRows, readDeletionVector } from './deletion-vector.js'
 import { type EngineConnection, quoteIdentifier, quoteLiteral } from './engine.js'
 import { type EngineType, printEngineType, scalarType } from './engine-type.js'
 import { SqlError, SqlState } from './errors.js'
+import type { DataFile } from './file-index.js'
+import { escapeGlob, isOutside } from './file-path.js'
 import type { ObjectStore } from './object-store.js'
 import { type ParquetNode, type ParquetSignature, readSignatures } from './parquet-signature.js'
 import { partitionText, physicalName, type Scan } from './scan.js'
 import { parseTimestampMicros } from './data-skipping.js'
 import { type DataType, engineTypeOf, type Schema, type StructField } from './schema.js'
-import { type DataFile, escapeGlob, type Snapshot } from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
 
 /**
  * A sub-select of typed columns without rows: what Describe needs, and what an empty scan reads.
@@ -45,7 +47,7 @@ export async function scanRelation(
   for (const [i, file] of files.entries()) {
     const signature = signatures.get(urls[i] ?? '')
     if (signature === undefined) continue
-    const withVector = file.add.deletionVector !== undefined && file.add.deletionVector !== null
+    const withVector = file.deletionVector !== null
     const key = `${withVector ? 'deletions' : 'plain'} ${signature.key}`
     const group = groups.get(key)
     if (group === undefined) groups.set(key, { signature, files: [file] })
@@ -59,7 +61,13 @@ export async function scanRelation(
 }
 
 function urlOf(store: ObjectStore, file: DataFile): string {
-  return file.path.startsWith('/') ? file.path : store.engineUrl(file.path)
+  if (isOutside(file.path)) {
+    throw new SqlError(
+      SqlState.insufficientPrivilege,
+      `the data file "${file.path}" lies outside of the lake "${store.root}"`,
+    )
+  }
+  return store.engineUrl(file.path)
 }
 
 async function branch(
@@ -70,9 +78,10 @@ async function branch(
   files: readonly DataFile[],
 ): Promise<string> {
   const partitions = new Set(snapshot.metadata.partitionColumns.map((name) => name.toLowerCase()))
+  const joined: string[] = []
   const items = snapshot.schema.fields.map((field) => {
     const expression = partitions.has(field.name.toLowerCase())
-      ? partitionExpression(snapshot, field, files)
+      ? partitionExpression(snapshot, field, files, joined)
       : columnExpression(snapshot, field, signature)
     return `${expression} AS ${quoteIdentifier(field.name)}`
   })
@@ -81,8 +90,15 @@ async function branch(
     names.length > 20 && !names.some((name) => name.includes('\n'))
       ? `string_split(${quoteLiteral(names.join('\n'))}, chr(10))`
       : `[${names.map(quoteLiteral).join(', ')}]`
+  if (items.some((item) => item.includes('(file_index + 1)::BIGINT')) || joined.length > 0) {
+    requireVirtualColumns(signature)
+  }
+  const join =
+    joined.length === 0
+      ? ''
+      : ` JOIN (SELECT unnest(range(${files.length})) AS _lakegate_file, ${joined.join(', ')}) AS _partition ON _file.file_index = _partition._lakegate_file`
   const where = await deletedRowsFilter(store, connection, snapshot, signature, files)
-  return `SELECT ${items.join(', ')} FROM read_parquet(${list}, hive_partitioning = false) AS _file${where}`
+  return `SELECT ${items.join(', ')} FROM read_parquet(${list}, hive_partitioning = false) AS _file${join}${where}`
 }
 
 const VIRTUAL = ['file_index', 'file_row_number']
@@ -94,12 +110,12 @@ async function deletedRowsFilter(
   signature: ParquetSignature,
   files: readonly DataFile[],
 ): Promise<string> {
-  if (files.every((file) => (file.add.deletionVector ?? null) === null)) return ''
+  if (files.every((file) => file.deletionVector === null)) return ''
   requireVirtualColumns(signature)
   const bitmaps = await Promise.all(
     files.map(async (file) => {
-      const vector = file.add.deletionVector
-      if (vector === null || vector === undefined) return new Uint8Array(1)
+      const vector = file.deletionVector
+      if (vector === null) return new Uint8Array(1)
       return printBitmap(await readDeletionVector(store, snapshot.tablePath, vector))
     }),
   )
@@ -137,19 +153,36 @@ function printBitmap(rows: DeletedRows): Uint8Array {
   return bytes
 }
 
+/** From this many files on, partition values are joined: DuckDB copies a list for every chunk. */
+const JOIN_FILES = 50
+
+/** A partition column of `files`; columns of the relation joined by file go into `joined`. */
 function partitionExpression(
   snapshot: Snapshot,
   field: StructField,
   files: readonly DataFile[],
+  joined: string[],
 ): string {
   const type = printEngineType(engineTypeOf(field.type))
-  const literals = files.map((file) => {
-    const text = partitionText(snapshot, file, field)
+  const texts = files.map((file) => partitionText(snapshot, file, field))
+  const literals = texts.map((text) => {
     return text === null ? 'NULL' : partitionLiteral(text, field.type)
   })
   const first = literals[0] ?? 'NULL'
   if (literals.every((literal) => literal === first)) return `${first}::${type}`
-  return `list_extract([${literals.join(', ')}]::${type}[], (file_index + 1)::BIGINT)`
+  const list = `[${literals.join(', ')}]::${type}[]`
+  if (files.length < JOIN_FILES) return `list_extract(${list}, (file_index + 1)::BIGINT)`
+  const name = `_lakegate_partition_${joined.length}`
+  // One text is parsed in a fraction of the time of as many literals. An empty text is a null.
+  const plain = texts.every(
+    (text, i) => text === null || (literals[i] === quoteLiteral(text) && !text.includes('\n')),
+  )
+  joined.push(
+    plain
+      ? `nullif(unnest(string_split(${quoteLiteral(texts.map((text) => text ?? '').join('\n'))}, chr(10))), '')::${type} AS ${name}`
+      : `unnest(${list}) AS ${name}`,
+  )
+  return `_partition.${name}`
 }
 
 /** Delta protocol, "Partition Value Serialization"; zone-less timestamps are taken as UTC. */

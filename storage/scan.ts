@@ -1,11 +1,11 @@
 /** Scan: the data files of a Snapshot that a query must read, and what was skipped. */
 
-import { deletionVectorId } from './deletion-vector.js'
-import { type ColumnFacts, type Comparable, mayMatch, parseComparable } from './data-skipping.js'
-import { quoteNumbers } from './lossless-json.js'
+import type { AddFile } from './actions.js'
+import { type DataFile, FileIndex } from './file-index.js'
+import { type ColumnSource, mayMatchRows } from './file-skipping.js'
 import type { ColumnPath, Predicate } from './predicate.js'
 import type { DataType, StructField } from './schema.js'
-import type { DataFile, Snapshot } from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
 
 /** The chosen files of one table, and the counts that EXPLAIN shows. */
 export interface Scan {
@@ -21,27 +21,39 @@ export interface Scan {
  * Partition values are looked at first, statistics only of what is left. Pure: nothing is opened.
  */
 export function planScan(snapshot: Snapshot, predicate: Predicate): Scan {
+  const { files: index } = snapshot
+  if (predicate.kind === 'unknown') {
+    const files = [...index]
+    return { snapshot, files, filesAfterPartitions: files.length, sizeBytes: index.sizeBytes }
+  }
   const partitions = new Set(snapshot.metadata.partitionColumns.map((name) => name.toLowerCase()))
+  const partitionSource = (path: ColumnPath): ColumnSource => {
+    if (path.length !== 1 || !partitions.has((path[0] ?? '').toLowerCase())) return null
+    const field = findField(snapshot.schema.fields, path[0] ?? '')
+    if (field === undefined) return null
+    return { kind: 'partition', physicalName: physicalName(snapshot, field), type: field.type }
+  }
   const isPartition = (path: ColumnPath): boolean =>
     path.length === 1 && partitions.has((path[0] ?? '').toLowerCase())
-  const afterPartitions = snapshot.files.filter((file) =>
-    mayMatch(predicate, (path) =>
-      isPartition(path) ? partitionFacts(snapshot, file, path) : null,
-    ),
-  )
-  const files = afterPartitions.filter((file) => {
-    const statistics = lazily(() => parseStatistics(file))
-    return mayMatch(predicate, (path) =>
-      isPartition(path)
-        ? partitionFacts(snapshot, file, path)
-        : columnFacts(snapshot, statistics(), file, path),
-    )
+  const anySource = (path: ColumnPath): ColumnSource => {
+    if (isPartition(path)) return partitionSource(path)
+    const found = resolve(snapshot, path)
+    return found === null ? null : { kind: 'statistics', request: found }
+  }
+  const mark = (sourceOf: (path: ColumnPath) => ColumnSource): Uint8Array[] =>
+    index.segments.map(({ block }) => mayMatchRows(predicate, block, sourceOf))
+  const afterPartitions = mark(partitionSource)
+  // Statistics of a block that the partitions rule out whole are never read.
+  const chosen = index.segments.map(({ block }, i) => {
+    const marks = afterPartitions[i] ?? new Uint8Array(block.count).fill(1)
+    return marks.some((one) => one !== 0) ? mayMatchRows(predicate, block, anySource) : marks
   })
+  const files = index.select(chosen)
   return {
     snapshot,
     files,
-    filesAfterPartitions: afterPartitions.length,
-    sizeBytes: files.reduce((sum, file) => sum + Number(file.add.size), 0),
+    filesAfterPartitions: index.count(afterPartitions),
+    sizeBytes: files.reduce((sum, file) => sum + file.sizeBytes, 0),
   }
 }
 
@@ -50,14 +62,13 @@ export function planScan(snapshot: Snapshot, predicate: Predicate): Scan {
  *
  * The file need not be one of the snapshot's: its partition values and statistics are looked at.
  */
-export function fileMayMatch(snapshot: Snapshot, file: DataFile, predicate: Predicate): boolean {
-  const partitions = new Set(snapshot.metadata.partitionColumns.map((name) => name.toLowerCase()))
-  const statistics = lazily(() => parseStatistics(file))
-  return mayMatch(predicate, (path) =>
-    path.length === 1 && partitions.has((path[0] ?? '').toLowerCase())
-      ? partitionFacts(snapshot, file, path)
-      : columnFacts(snapshot, statistics(), file, path),
-  )
+export function fileMayMatch(
+  snapshot: Snapshot,
+  file: { readonly add: AddFile; readonly path: string },
+  predicate: Predicate,
+): boolean {
+  const files = FileIndex.empty.with([], [file.add], () => file.path)
+  return planScan({ ...snapshot, files }, predicate).files.length > 0
 }
 
 /** The name under which a column stands in files, statistics and partition values. */
@@ -72,62 +83,8 @@ export function partitionText(
   file: DataFile,
   field: StructField,
 ): string | null {
-  const text = file.add.partitionValues[physicalName(snapshot, field)]
-  return text === undefined || text === null || text === '' ? null : text
-}
-
-function partitionFacts(snapshot: Snapshot, file: DataFile, path: ColumnPath): ColumnFacts | null {
-  const field = findField(snapshot.schema.fields, path[0] ?? '')
-  if (field === undefined) return null
-  const text = partitionText(snapshot, file, field)
-  if (text === null) {
-    return { min: null, max: null, mayBeNull: true, mayBeValue: false, exact: true }
-  }
-  const value = parseComparable(text, field.type, 'exact')
-  return { min: value, max: value, mayBeNull: false, mayBeValue: true, exact: true }
-}
-
-interface Statistics {
-  readonly numRecords: number | null
-  readonly minValues: Nested
-  readonly maxValues: Nested
-  readonly nullCount: Nested
-}
-
-type Nested = { readonly [name: string]: unknown }
-
-function columnFacts(
-  snapshot: Snapshot,
-  statistics: Statistics | null,
-  file: DataFile,
-  path: ColumnPath,
-): ColumnFacts | null {
-  if (statistics === null) return null
-  const found = resolve(snapshot, path)
-  if (found === null) return null
-  const { names, type } = found
-  const min = bound(lookup(statistics.minValues, names), type, 'min')
-  const max = bound(lookup(statistics.maxValues, names), type, 'max')
-  const nulls = lookup(statistics.nullCount, names)
-  const nullCount = typeof nulls === 'string' && /^\d+$/.test(nulls) ? Number(nulls) : null
-  const { numRecords } = statistics
-  // With deletion vectors counts are of the physical rows: only none and all still mean something.
-  const wide = deletionVectorId(file.add.deletionVector) !== null
-  const allNull = nullCount !== null && numRecords !== null && nullCount === numRecords
-  return {
-    min,
-    max,
-    mayBeNull: nullCount !== 0,
-    mayBeValue: !allNull,
-    exact: !wide && type.kind === 'primitive' && EXACT.has(type.name),
-  }
-}
-
-// Types whose bounds are written in full, so that equal bounds mean one value.
-const EXACT: ReadonlySet<string> = new Set(['byte', 'short', 'integer', 'long', 'date'])
-
-function bound(value: unknown, type: DataType, side: 'min' | 'max'): Comparable | null {
-  return typeof value === 'string' ? parseComparable(value, type, side) : null
+  const text = file.partitionText(physicalName(snapshot, field))
+  return text === '' ? null : text
 }
 
 function resolve(
@@ -155,45 +112,4 @@ function resolve(
 function findField(fields: readonly StructField[], name: string): StructField | undefined {
   const lower = name.toLowerCase()
   return fields.find((field) => field.name.toLowerCase() === lower)
-}
-
-function lookup(values: Nested, names: readonly string[]): unknown {
-  let at: unknown = values
-  for (const name of names) {
-    if (typeof at !== 'object' || at === null) return undefined
-    at = (at as Nested)[name]
-  }
-  return at
-}
-
-function parseStatistics(file: DataFile): Statistics | null {
-  const text = file.add.stats
-  let json: unknown
-  try {
-    if (typeof text === 'string' && text !== '') json = JSON.parse(quoteNumbers(text))
-    else if (file.add.stats_parsed !== undefined && file.add.stats_parsed !== null) {
-      json = JSON.parse(quoteNumbers(JSON.stringify(file.add.stats_parsed)))
-    } else return null
-  } catch {
-    // Statistics that cannot be read are statistics that are not there.
-    return null
-  }
-  if (typeof json !== 'object' || json === null) return null
-  const fields = json as { readonly [key: string]: unknown }
-  const nested = (value: unknown): Nested =>
-    typeof value === 'object' && value !== null ? (value as Nested) : {}
-  return {
-    numRecords: typeof fields.numRecords === 'string' ? Number(fields.numRecords) : null,
-    minValues: nested(fields.minValues),
-    maxValues: nested(fields.maxValues),
-    nullCount: nested(fields.nullCount),
-  }
-}
-
-function lazily<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined
-  return () => {
-    made ??= { value: make() }
-    return made.value
-  }
 }

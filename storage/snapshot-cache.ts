@@ -3,10 +3,14 @@
 import { LRUCache } from 'lru-cache'
 import type { Engine } from './engine.js'
 import type { ObjectStore } from './object-store.js'
+import type { FileBlock } from './file-block.js'
 import { loadSnapshot, refreshSnapshot, type Snapshot } from './snapshot.js'
 
-/** Rough bytes a file of a snapshot holds in memory beside its statistics text. */
-const FILE_BYTES = 400
+/** Rough bytes of a snapshot beside its files and schema. */
+const OWN_BYTES = 2000
+
+/** How long statistics may turn into vectors before they are measured. */
+const MEASURE_MS = 1000
 
 /**
  * Snapshots by table and version.
@@ -17,21 +21,35 @@ const FILE_BYTES = 400
 export class SnapshotCache {
   readonly #store: ObjectStore
   readonly #engine: Engine
-  readonly #snapshots: LRUCache<string, Snapshot>
+  readonly #maxBytes: number
+  readonly #snapshots = new LRUCache<string, Snapshot>({ max: 10_000 })
+  #measuredMs = 0
   readonly #newest = new Map<string, string>()
   readonly #loading = new Map<string, Promise<Snapshot | null>>()
 
   constructor(store: ObjectStore, engine: Engine, maxBytes: number) {
     this.#store = store
     this.#engine = engine
-    this.#snapshots = new LRUCache<string, Snapshot>({
-      maxSize: maxBytes,
-      sizeCalculation: (snapshot) =>
-        snapshot.files.reduce(
-          (sum, file) => sum + FILE_BYTES + (file.add.stats?.length ?? 0),
-          2000,
-        ),
-    })
+    this.#maxBytes = maxBytes
+  }
+
+  /** Bytes held now; a block that several versions share counts once. */
+  get byteLength(): number {
+    const blocks = new Set<FileBlock>()
+    let bytes = 0
+    for (const snapshot of this.#snapshots.values()) {
+      bytes += OWN_BYTES + snapshot.metadata.schemaString.length * 8 + snapshot.files.ownBytes
+      for (const { block } of snapshot.files.segments) blocks.add(block)
+    }
+    for (const block of blocks) bytes += block.byteLength
+    return bytes
+  }
+
+  #keep(snapshot: Snapshot): void {
+    this.#snapshots.set(keyOf(snapshot), snapshot)
+    // Statistics become vectors as they are asked for, so what is held is measured anew each time.
+    this.#measuredMs = Date.now()
+    while (this.#snapshots.size > 0 && this.byteLength > this.#maxBytes) this.#snapshots.pop()
   }
 
   /** The newest snapshot, or null when the folder holds no Delta log. */
@@ -48,9 +66,9 @@ export class SnapshotCache {
         this.#newest.delete(tablePath)
         return null
       }
-      const freshKey = keyOf(fresh)
-      this.#snapshots.set(freshKey, fresh)
-      this.#newest.set(tablePath, freshKey)
+      // Measuring what is held is for changes, not for each statement.
+      if (fresh !== known || Date.now() > this.#measuredMs + MEASURE_MS) this.#keep(fresh)
+      this.#newest.set(tablePath, keyOf(fresh))
       return fresh
     })
   }
@@ -61,7 +79,7 @@ export class SnapshotCache {
       const known = this.#snapshots.get(`${tablePath}@${version}`)
       if (known !== undefined && (await this.#sameLog(known))) return known
       const loaded = await this.#load(tablePath, version)
-      if (loaded !== null) this.#snapshots.set(keyOf(loaded), loaded)
+      if (loaded !== null) this.#keep(loaded)
       return loaded
     })
   }

@@ -2,7 +2,6 @@
 
 import {
   type Action,
-  actionOf,
   type AddFile,
   type CommitInfo,
   corrupt,
@@ -11,22 +10,27 @@ import {
   type Protocol,
   type SetTransaction,
 } from './actions.js'
+import { readCheckpoint } from './checkpoint.js'
 import { deletionVectorId } from './deletion-vector.js'
-import { type EngineConnection, quoteLiteral } from './engine.js'
+import type { EngineConnection } from './engine.js'
 import { SqlError, SqlState } from './errors.js'
+import { BLOCK_FILES, type FileKey } from './file-block.js'
+import { type DataFile, FileIndex } from './file-index.js'
 import { resolvePath } from './file-path.js'
-import { parseLossless, quoteNonFinite, quoteNumbers } from './lossless-json.js'
-import { commitPath, parseLogFileName } from './log-path.js'
-import type { ObjectEntry, ObjectStore } from './object-store.js'
+import { commitPath } from './log-path.js'
+import {
+  gap,
+  listLog,
+  type Log,
+  noSuchVersion,
+  oldestVersion,
+  readCheckpointHint,
+  type ReplayStep,
+  replaySteps,
+} from './log-segment.js'
+import type { ObjectStore } from './object-store.js'
 import { parseSchemaString, type Schema } from './schema.js'
 import { requireReadable } from './table-features.js'
-
-/** A live data file, its path decoded. */
-export interface DataFile {
-  readonly add: AddFile
-  /** Canonical path: relative to the lake's root. */
-  readonly path: string
-}
 
 /**
  * One version of one table.
@@ -43,7 +47,7 @@ export interface Snapshot {
   readonly metadata: Metadata
   readonly schema: Schema
   readonly columnMapping: 'none' | 'name' | 'id'
-  readonly files: readonly DataFile[]
+  readonly files: FileIndex
   /** Bytes of all live files. */
   readonly sizeBytes: number
   /** The newest transaction of each application, by its id. */
@@ -79,7 +83,11 @@ export type VersionRequest =
 interface Replay {
   protocol: Protocol | undefined
   metadata: Metadata | undefined
-  readonly files: Map<string, DataFile>
+  /** Files before the commits that are being replayed. */
+  files: FileIndex
+  /** What those commits take out of `files`, and what they add, by key. */
+  readonly removed: Map<string, FileKey>
+  readonly added: Map<string, AddFile>
   readonly transactions: Map<string, SetTransaction>
   readonly domains: Map<string, string>
 }
@@ -98,12 +106,12 @@ export async function loadSnapshot(
   version: number | null,
 ): Promise<Snapshot | null> {
   try {
-    return await loadListed(store, connection, tablePath, version)
+    return await loadListed(store, connection, tablePath, version, true)
   } catch (thrown) {
-    if (!(thrown instanceof SqlError) || thrown.sqlState !== SqlState.dataCorrupted) throw thrown
+    if (!isCorruption(thrown)) throw thrown
     // A listing is not one moment: a commit made meanwhile may show without the one before it, and
     // a clean-up may take a checkpoint away. Only what is wrong twice is wrong.
-    return loadListed(store, connection, tablePath, version)
+    return loadListed(store, connection, tablePath, version, false)
   }
 }
 
@@ -112,31 +120,46 @@ async function loadListed(
   connection: EngineConnection,
   tablePath: string,
   version: number | null,
+  trustHint: boolean,
 ): Promise<Snapshot | null> {
-  const log = await listLog(store, tablePath)
+  const hint = trustHint ? await readCheckpointHint(store, tablePath) : null
+  let log = await listLog(
+    store,
+    tablePath,
+    version !== null && hint !== null && version < hint ? 0 : (hint ?? 0),
+  )
+  const hinted = log.checkpoints.some((one) => version === null || one.version <= version)
+  const within = version === null || (log.newest !== null && version <= log.newest)
+  if (hint !== null && !(hinted && within)) log = await listLog(store, tablePath)
   if (log.newest === null) return null
   const target = version ?? log.newest
   if (target > log.newest || target < 0) throw noSuchVersion(log, tablePath, target)
   const failures: unknown[] = []
   for (const start of [...log.checkpoints].filter((c) => c.version <= target).reverse()) {
-    if (!hasCommits(log, start.version + 1, target)) {
-      throw gap(log, tablePath, start.version + 1, target)
-    }
+    const steps = replaySteps(log, start.version + 1, target)
+    if (steps === null) throw gap(log, tablePath, start.version + 1, target)
     try {
-      const replay = await replayCheckpoint(store, connection, tablePath, start)
-      return await replayCommits(store, tablePath, replay, start.version + 1, target)
+      const { files, actions } = await readCheckpoint(store, connection, tablePath, start)
+      const replay = { ...emptyReplay(), files }
+      for (const action of actions) apply(replay, action, store, tablePath)
+      return await replayLog(store, tablePath, replay, steps, target)
     } catch (thrown) {
       // An unreadable checkpoint is no loss while an older one, or the whole log, still exists.
-      if (!(thrown instanceof SqlError) || thrown.sqlState !== SqlState.dataCorrupted) throw thrown
+      if (!isCorruption(thrown)) throw thrown
       failures.push(thrown)
     }
   }
-  if (!hasCommits(log, 0, target)) {
+  const steps = replaySteps(log, 0, target)
+  if (steps === null) {
     if (failures.length > 0) throw failures[0]
     if (version !== null) throw noSuchVersion(log, tablePath, target)
     throw gap(log, tablePath, 0, target)
   }
-  return replayCommits(store, tablePath, emptyReplay(), 0, target)
+  return replayLog(store, tablePath, emptyReplay(), steps, target)
+}
+
+function isCorruption(thrown: unknown): thrown is SqlError {
+  return thrown instanceof SqlError && thrown.sqlState === SqlState.dataCorrupted
 }
 
 /**
@@ -160,11 +183,14 @@ export async function refreshSnapshot(
   const replay: Replay = {
     protocol: previous.protocol,
     metadata: previous.metadata,
-    files: new Map(previous.files.map((file) => [fileKey(file), file])),
+    files: previous.files,
+    removed: new Map(),
+    added: new Map(),
     transactions: new Map(previous.transactions),
     domains: new Map(previous.domains),
   }
-  return replayCommits(store, previous.tablePath, replay, previous.version + 1, target)
+  const steps = commitSteps(previous.version + 1, target)
+  return replayLog(store, previous.tablePath, replay, steps, target)
 }
 
 /** The commits of which the log still has the file, oldest first, with their times. */
@@ -256,189 +282,79 @@ function printTime(timestampMs: number): string {
   return Number.isNaN(date.getTime()) ? `${timestampMs} ms since 1970` : date.toISOString()
 }
 
-/** A checkpoint all of whose files are there. */
-export interface CheckpointStart {
-  readonly version: number
-  readonly paths: readonly string[]
-  readonly format: 'parquet' | 'json'
-}
-
-/** What lies in a table's log. */
-export interface Log {
-  readonly newest: number | null
-  readonly commits: ReadonlyMap<number, ObjectEntry>
-  /** Complete checkpoints, oldest first. */
-  readonly checkpoints: readonly CheckpointStart[]
-}
-
-export async function listLog(store: ObjectStore, tablePath: string): Promise<Log> {
-  const folder = `${tablePath}/_delta_log`
-  const commits = new Map<number, ObjectEntry>()
-  const checkpoints: CheckpointStart[] = []
-  const parts = new Map<string, { version: number; count: number; paths: string[] }>()
-  for (const object of await store.listFolder(folder)) {
-    const file = parseLogFileName(object.path.slice(folder.length + 1))
-    if (file?.kind === 'commit') commits.set(file.version, object)
-    if (file?.kind === 'checkpoint') {
-      checkpoints.push({ version: file.version, paths: [object.path], format: file.format })
-    }
-    if (file?.kind === 'checkpoint-part') {
-      const key = `${file.version}/${file.parts}`
-      const known = parts.get(key) ?? { version: file.version, count: file.parts, paths: [] }
-      known.paths.push(object.path)
-      parts.set(key, known)
-    }
-  }
-  for (const { version, count, paths } of parts.values()) {
-    if (paths.length === count) checkpoints.push({ version, paths, format: 'parquet' })
-  }
-  checkpoints.sort((a, b) => a.version - b.version)
-  const versions = [...commits.keys(), ...checkpoints.map((checkpoint) => checkpoint.version)]
-  return {
-    newest: versions.length === 0 ? null : versions.reduce((a, b) => Math.max(a, b)),
-    commits,
-    checkpoints,
-  }
-}
-
-function hasCommits(log: Log, from: number, to: number): boolean {
-  for (let version = from; version <= to; version++) if (!log.commits.has(version)) return false
-  return true
-}
-
-function gap(log: Log, tablePath: string, from: number, to: number): SqlError {
-  let missing = from
-  while (missing < to && log.commits.has(missing)) missing++
-  return corrupt(`${tablePath}/${commitPath(missing)}`, 'it is missing, the log has a gap there')
-}
-
-/** The oldest version from which on every version up to the newest can be built; null for none. */
-function oldestVersion(log: Log): number | null {
-  if (log.newest === null) return null
-  let contiguous = log.newest
-  while (contiguous > 0 && log.commits.has(contiguous)) contiguous--
-  if (contiguous === 0 && log.commits.has(0)) return 0
-  // `contiguous` is the newest version without a commit: a checkpoint there or later is a start.
-  const starts = log.checkpoints.map((checkpoint) => checkpoint.version)
-  return starts.find((start) => start >= contiguous) ?? null
-}
-
-function noSuchVersion(log: Log, tablePath: string, version: number): SqlError {
-  const newest = log.newest ?? 0
-  return new SqlError(
-    SqlState.invalidParameterValue,
-    `version ${version} of table "${tablePath}" does not exist`,
-    { detail: `Available versions are ${oldestVersion(log) ?? newest} to ${newest}.` },
-  )
-}
-
 function emptyReplay(): Replay {
   return {
     protocol: undefined,
     metadata: undefined,
-    files: new Map(),
+    files: FileIndex.empty,
+    removed: new Map(),
+    added: new Map(),
     transactions: new Map(),
     domains: new Map(),
   }
 }
 
-async function replayCheckpoint(
-  store: ObjectStore,
-  connection: EngineConnection,
-  tablePath: string,
-  start: CheckpointStart,
-): Promise<Replay> {
-  const replay = emptyReplay()
-  const sidecars: string[] = []
-  const take = (action: Action): void => {
-    if (action.kind === 'sidecar') {
-      sidecars.push(resolvePath(store, `${tablePath}/_delta_log/_sidecars`, action.sidecar.path))
-    } else if (action.kind !== 'remove') apply(replay, action, store, tablePath)
-  }
-  for (const path of start.paths) {
-    if (start.format === 'json') {
-      const bytes = await store.read(path)
-      if (bytes === null) throw corrupt(path, 'it is missing')
-      for (const action of parseActions(bytes, path)) take(action)
-    } else {
-      for (const action of await readCheckpointFile(store, connection, path, STATE)) take(action)
-    }
-  }
-  for (const path of sidecars) {
-    for (const action of await readCheckpointFile(store, connection, path, STATE)) take(action)
-  }
-  if (replay.protocol === undefined || replay.metadata === undefined) {
-    throw corrupt(start.paths[0] ?? tablePath, 'it holds no protocol or no metaData')
-  }
-  return replay
+function commitSteps(from: number, to: number): readonly ReplayStep[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => ({ kind: 'commit', version: from + i }))
 }
 
-/** The columns of a checkpoint that a snapshot is made of. */
-const STATE = ['add', 'metaData', 'protocol', 'sidecar', 'txn', 'domainMetadata']
-
-/** The actions in the named columns of a checkpoint in Parquet; XX001 when it cannot be read. */
-export async function readCheckpointFile(
-  store: ObjectStore,
-  connection: EngineConnection,
-  path: string,
-  columns: readonly string[],
-): Promise<Action[]> {
-  const file = `read_parquet(${quoteLiteral(escapeGlob(store.engineUrl(path)))}, hive_partitioning = false)`
-  try {
-    const prepared = await connection.prepare(`SELECT * FROM ${file}`)
-    const present = new Set(prepared.columns.map((column) => column.name))
-    prepared.destroy()
-    if (!STATE.some((name) => present.has(name))) throw corrupt(path, 'it holds no actions')
-    const wanted = columns.filter((name) => present.has(name))
-    if (wanted.length === 0) return []
-    const items = wanted.map(
-      (name) => `CASE WHEN "${name}" IS NOT NULL THEN to_json("${name}")::VARCHAR END`,
-    )
-    const some = wanted.map((name) => `"${name}" IS NOT NULL`).join(' OR ')
-    const rows = await connection.query(`SELECT ${items.join(', ')} FROM ${file} WHERE ${some}`)
-    const actions: Action[] = []
-    for (const row of rows) {
-      for (const [i, name] of wanted.entries()) {
-        const printed = row[i]
-        if (typeof printed !== 'string') continue
-        const text = quoteNonFinite(printed)
-        const record = parseLossless(text) as { stats?: unknown; stats_parsed?: unknown }
-        // Statistics kept only as a struct hold numbers of any length: they are read losslessly.
-        if (name === 'add' && typeof record.stats !== 'string') {
-          record.stats_parsed = (
-            JSON.parse(quoteNumbers(text)) as { readonly stats_parsed?: unknown }
-          ).stats_parsed
-        }
-        const action = actionOf({ [name]: record }, path)
-        if (action !== null) actions.push(action)
-      }
-    }
-    return actions
-  } catch (thrown) {
-    if (thrown instanceof SqlError) {
-      if (thrown.sqlState === SqlState.queryCanceled) throw thrown
-      if (thrown.sqlState === SqlState.dataCorrupted) throw thrown
-      throw corrupt(path, thrown.message, thrown)
-    }
-    throw thrown
-  }
-}
-
-async function replayCommits(
+async function replayLog(
   store: ObjectStore,
   tablePath: string,
   replay: Replay,
-  from: number,
-  to: number,
+  steps: readonly ReplayStep[],
+  target: number,
 ): Promise<Snapshot> {
-  for (let version = from; version <= to; version++) {
-    const path = `${tablePath}/${commitPath(version)}`
-    const actions = await readCommit(store, path)
-    // The order inside one commit means nothing: what it removes goes before what it adds.
-    for (const action of actions) if (action.kind !== 'add') apply(replay, action, store, tablePath)
-    for (const action of actions) if (action.kind === 'add') apply(replay, action, store, tablePath)
+  for (const step of steps) {
+    if (step.kind === 'commit') await replayCommit(store, tablePath, replay, step.version)
+    else {
+      const { from, to, path } = step.compaction
+      let actions: readonly Action[]
+      try {
+        actions = await readCommit(store, path)
+      } catch (thrown) {
+        if (!isCorruption(thrown)) throw thrown
+        // What a compaction sums up is still there, or its absence is named.
+        for (let version = from; version <= to; version++) {
+          await replayCommit(store, tablePath, replay, version)
+        }
+        continue
+      }
+      applyAll(replay, actions, store, tablePath)
+    }
   }
-  return finish(replay, tablePath, to)
+  return finish(replay, store, tablePath, target)
+}
+
+async function replayCommit(
+  store: ObjectStore,
+  tablePath: string,
+  replay: Replay,
+  version: number,
+): Promise<void> {
+  const actions = await readCommit(store, `${tablePath}/${commitPath(version)}`)
+  applyAll(replay, actions, store, tablePath)
+}
+
+/** The order inside one commit means nothing: what it removes goes before what it adds. */
+function applyAll(
+  replay: Replay,
+  actions: readonly Action[],
+  store: ObjectStore,
+  tablePath: string,
+): void {
+  for (const action of actions) if (action.kind !== 'add') apply(replay, action, store, tablePath)
+  for (const action of actions) if (action.kind === 'add') apply(replay, action, store, tablePath)
+  if (replay.added.size >= BLOCK_FILES) settle(replay, store, tablePath)
+}
+
+/** Puts what was replayed into columns. */
+function settle(replay: Replay, store: ObjectStore, tablePath: string): void {
+  replay.files = replay.files.with(replay.removed.values(), [...replay.added.values()], (path) =>
+    resolvePath(store, tablePath, path),
+  )
+  replay.removed.clear()
+  replay.added.clear()
 }
 
 /** A commit that another engine is still writing looks cut off: it is read again before it is called corrupt. */
@@ -458,21 +374,18 @@ export async function readCommit(store: ObjectStore, path: string): Promise<read
 function apply(replay: Replay, action: Action, store: ObjectStore, tablePath: string): void {
   switch (action.kind) {
     case 'add': {
-      const file: DataFile = {
-        add: action.add,
-        path: resolvePath(store, tablePath, action.add.path),
-      }
-      replay.files.set(fileKey(file), file)
+      const { key, file } = keyOf(store, tablePath, action.add)
+      // The newest action of a file wins over an older one.
+      replay.removed.set(key, file)
+      replay.added.set(key, action.add)
       return
     }
-    case 'remove':
-      replay.files.delete(
-        keyOf(
-          resolvePath(store, tablePath, action.remove.path),
-          deletionVectorId(action.remove.deletionVector),
-        ),
-      )
+    case 'remove': {
+      const { key, file } = keyOf(store, tablePath, action.remove)
+      replay.removed.set(key, file)
+      replay.added.delete(key)
       return
+    }
     case 'metaData':
       replay.metadata = action.metaData
       return
@@ -495,12 +408,12 @@ function apply(replay: Replay, action: Action, store: ObjectStore, tablePath: st
   }
 }
 
-function finish(replay: Replay, tablePath: string, version: number): Snapshot {
+function finish(replay: Replay, store: ObjectStore, tablePath: string, version: number): Snapshot {
   const path = `${tablePath}/${commitPath(version)}`
   if (replay.protocol === undefined) throw corrupt(path, 'no protocol up to this version')
   if (replay.metadata === undefined) throw corrupt(path, 'no metaData up to this version')
   requireReadable(replay.protocol, tablePath)
-  const files = [...replay.files.values()]
+  settle(replay, store, tablePath)
   return {
     tablePath,
     version,
@@ -508,8 +421,8 @@ function finish(replay: Replay, tablePath: string, version: number): Snapshot {
     metadata: replay.metadata,
     schema: parseSchemaString(replay.metadata.schemaString),
     columnMapping: columnMappingOf(replay.protocol, replay.metadata),
-    files,
-    sizeBytes: files.reduce((sum, file) => sum + Number(file.add.size), 0),
+    files: replay.files,
+    sizeBytes: replay.files.sizeBytes,
     transactions: replay.transactions,
     domains: replay.domains,
   }
@@ -527,16 +440,22 @@ export function columnMappingOf(protocol: Protocol, metadata: Metadata): 'none' 
 
 /** What tells two files of a snapshot apart: canonical path and deletion vector. */
 export function fileKey(file: DataFile): string {
-  return keyOf(file.path, deletionVectorId(file.add.deletionVector))
+  return printKey({ path: file.path, vectorId: deletionVectorId(file.deletionVector) })
 }
 
-function keyOf(path: string, vectorId: string | null): string {
+function printKey({ path, vectorId }: FileKey): string {
   return vectorId === null ? path : `${path}\u0000${vectorId}`
 }
 
-/** `path` with the characters that DuckDB would take for a glob escaped. */
-export function escapeGlob(path: string): string {
-  return path.replace(/[*?[]/g, (char) => `[${char}]`)
+function keyOf(
+  store: ObjectStore,
+  tablePath: string,
+  action: Pick<AddFile, 'path' | 'deletionVector'>,
+): { readonly key: string; readonly file: FileKey } {
+  const path = resolvePath(store, tablePath, action.path)
+  const vectorId = deletionVectorId(action.deletionVector)
+  const file = { path, vectorId }
+  return { key: printKey(file), file }
 }
 
 async function inCommitTimestamp(

@@ -7,7 +7,9 @@ import { SqlError, SqlState } from './errors.js'
 import { resolvePath } from './file-path.js'
 import { commitPath } from './log-path.js'
 import type { ObjectStore } from './object-store.js'
-import { type CheckpointStart, listLog, readCheckpointFile, readCommit } from './snapshot.js'
+import { readCheckpointFile } from './checkpoint-actions.js'
+import { type CheckpointStart, listLog } from './log-segment.js'
+import { readCommit } from './snapshot.js'
 
 /**
  * The files removed from the table up to `version` and not added again, if removed after `afterMs`.

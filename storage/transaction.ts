@@ -35,7 +35,8 @@ import {
 } from './row-tracking.js'
 import { parseSchemaString } from './schema.js'
 import { withStatsText } from './stats-text.js'
-import { columnMappingOf, type DataFile, readCommitInfo, type Snapshot } from './snapshot.js'
+import type { DataFile } from './file-index.js'
+import { columnMappingOf, readCommitInfo, type Snapshot } from './snapshot.js'
 import { type Obligation, requireWritable, supportsFeature } from './table-protocol.js'
 
 /** How a commit went; a lost race is a value. */

@@ -108,7 +108,7 @@ describe('a checkpoint', () => {
       domains: before.domains,
     })
     expect(await lake.rows(tablePath)).toEqual(rows)
-    const tagged = [...liveFiles(after)].find((file) => file.add.deletionVector !== null)
+    const tagged = [...liveFiles(after)].find((file) => file.deletionVector !== null)
     expect(tagged?.add.tags).toEqual({ k: 'v' })
     const ids = (files: typeof before): unknown[] =>
       [...liveFiles(files)].map(({ add }) => [

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Action, AddFile } from '../../storage/actions.js'
 import { makeChecksum } from '../../storage/checksum.js'
+import { FileIndex } from '../../storage/file-index.js'
 import { defineTable } from '../../storage/new-table.js'
 import type { Snapshot } from '../../storage/snapshot.js'
 import { MemoryStore } from '../support/memory-store.js'
@@ -20,10 +21,14 @@ function add(path: string, size: number, more: Partial<AddFile> = {}): Action {
 const base: Snapshot = {
   ...table,
   version: 4,
-  files: [
-    { path: 't/a', add: { path: 'a', partitionValues: {}, size: 10, modificationTime: 1 } },
-    { path: 't/b c', add: { path: 'b%20c', partitionValues: {}, size: 100, modificationTime: 1 } },
-  ],
+  files: FileIndex.empty.with(
+    [],
+    [
+      { path: 'a', partitionValues: {}, size: 10, modificationTime: 1 },
+      { path: 'b%20c', partitionValues: {}, size: 100, modificationTime: 1 },
+    ],
+    (path) => `t/${decodeURIComponent(path)}`,
+  ),
   sizeBytes: 110,
   transactions: new Map([['x', { appId: 'x', version: 1 }]]),
   domains: new Map([

@@ -8,7 +8,8 @@ import * as fc from 'fast-check'
 import { Engine, type EngineConnection } from '../../storage/engine.js'
 import { SqlState } from '../../storage/errors.js'
 import { LocalStore } from '../../storage/local-store.js'
-import { loadSnapshot, refreshSnapshot, type Snapshot } from '../../storage/snapshot.js'
+import { quoteNumbers } from '../../storage/lossless-json.js'
+import { liveFiles, loadSnapshot, refreshSnapshot, type Snapshot } from '../../storage/snapshot.js'
 import { SnapshotCache } from '../../storage/snapshot-cache.js'
 import { add, LogFixture, metadata, PROTOCOL, remove, versionName } from '../support/log-fixture.js'
 
@@ -42,7 +43,7 @@ async function load(version: number | null = null): Promise<Snapshot> {
 }
 
 function names(snapshot: Snapshot): string[] {
-  return snapshot.files.map((file) => file.path.replace(`${log.tablePath}/`, '')).sort()
+  return [...snapshot.files].map((file) => file.path.replace(`${log.tablePath}/`, '')).sort()
 }
 
 /** Everything of a snapshot that must not depend on how it was loaded. */
@@ -52,7 +53,7 @@ function state(snapshot: Snapshot): unknown {
     metadata: snapshot.metadata.id,
     protocol: snapshot.protocol.minReaderVersion,
     sizeBytes: snapshot.sizeBytes,
-    files: snapshot.files
+    files: [...snapshot.files]
       .map((file) => `${file.path} ${JSON.stringify(file.add.deletionVector ?? null)}`)
       .sort(),
   }
@@ -88,7 +89,7 @@ describe('reconciliation', () => {
       .commit(2, add('a', vector(2)), remove('a', vector(1)))
     const snapshot = await load()
     expect(names(snapshot)).toEqual(['a'])
-    expect(snapshot.files[0]?.add.deletionVector?.cardinality).toBe(2)
+    expect([...snapshot.files][0]?.add.deletionVector?.cardinality).toBe(2)
   })
 
   it('takes a file and the same file with a deletion vector for two', async () => {
@@ -126,7 +127,7 @@ describe('reconciliation', () => {
 
   it('keeps a path that climbs out of the lake outside of it', async () => {
     log.commit(0, PROTOCOL, metadata(), add('../../../elsewhere/a'), add('../t/a'))
-    expect((await load()).files.map((file) => file.path)).toEqual([
+    expect([...(await load()).files].map((file) => file.path)).toEqual([
       join(folder, '..', 'elsewhere/a'),
       'silver/t/a',
     ])
@@ -302,7 +303,7 @@ describe('a checkpoint', () => {
     const snapshot = await load()
     expect(names(snapshot)).toEqual(['b', 'd'])
     expect(
-      snapshot.files.find((file) => file.path.endsWith('/b'))?.add.deletionVector,
+      [...snapshot.files].find((file) => file.path.endsWith('/b'))?.add.deletionVector,
     ).toMatchObject({ cardinality: 3 })
   })
 
@@ -333,7 +334,7 @@ describe('a checkpoint', () => {
       add('b', { partitionValues: { p: null } }),
       add('c', { partitionValues: { p: '' } }),
     ])
-    const values = (await load()).files.map((file) => file.add.partitionValues.p)
+    const values = [...(await load()).files].map((file) => file.add.partitionValues.p)
     expect(values).toEqual(['x "y" \\ ü', null, ''])
   })
 
@@ -345,8 +346,8 @@ describe('a checkpoint', () => {
     await connection.run(
       `COPY (SELECT * REPLACE (${withStatistics}) FROM '${log.file('plain.parquet')}') TO '${log.file(`${versionName(1)}.checkpoint.parquet`)}' (FORMAT parquet)`,
     )
-    const parsed = (await load()).files[0]?.add.stats_parsed
-    expect(parsed).toMatchObject({
+    const stats = [...liveFiles(await load())][0]?.add.stats ?? ''
+    expect(JSON.parse(quoteNumbers(stats))).toMatchObject({
       numRecords: '5',
       maxValues: {
         n: '9223372036854775807',

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type EngineConnection, quoteIdentifier, quoteLiteral } from '../../storage/engine.js'
 import { readDeletionVector } from '../../storage/deletion-vector.js'
 import { LocalStore } from '../../storage/local-store.js'
-import { escapeGlob } from '../../storage/snapshot.js'
+import { escapeGlob } from '../../storage/file-path.js'
 
 type Json = { readonly [key: string]: unknown }
 
