@@ -32,7 +32,7 @@ export function acceptDateStyle(value: string, name: string, before: string): st
   const set = (what: 'style' | 'order', word: string): void => {
     const now = what === 'style' ? style : order
     if (given[what] && now !== word) {
-      throw invalidValue(name, value, { detail: 'Conflicting "DateStyle" specifications.' })
+      throw invalidValue(name, value, { detail: 'Conflicting "datestyle" specifications.' })
     }
     given[what] = true
     if (what === 'style') style = word

@@ -22,19 +22,20 @@ ALTER FUNCTION pg_catalog.current_setting(text, boolean) RENAME TO lakegate_curr
 CREATE FUNCTION pg_catalog.lakegate_session_settings()
 RETURNS TABLE (name text, setting text, shown text, unit text, category text, context text,
   vartype text, source text, min_val text, max_val text, enumvals text[], boot_val text,
-  reset_val text)
+  reset_val text, hidden boolean)
 LANGUAGE sql STABLE AS $$
   SELECT r.* FROM pg_catalog.json_to_recordset(coalesce(
     nullif(pg_catalog.lakegate_current_setting('${SESSION_SETTINGS_NAME}', true), ''), '[]')::json)
   AS r(name text, setting text, shown text, unit text, category text, context text, vartype text,
-    source text, min_val text, max_val text, enumvals text[], boot_val text, reset_val text)
+    source text, min_val text, max_val text, enumvals text[], boot_val text, reset_val text, hidden boolean)
 $$;
 CREATE OR REPLACE VIEW pg_catalog.pg_settings AS
   SELECT s.name, s.setting, s.unit, s.category, coalesce(p.short_desc, '') AS short_desc,
     p.extra_desc, s.context, s.vartype, s.source, s.min_val, s.max_val, s.enumvals, s.boot_val,
     s.reset_val, NULL::text AS sourcefile, NULL::integer AS sourceline, false AS pending_restart
   FROM pg_catalog.lakegate_session_settings() s
-  LEFT JOIN pg_catalog.lakegate_show_all_settings() p ON lower(p.name) = lower(s.name);
+  LEFT JOIN pg_catalog.lakegate_show_all_settings() p ON lower(p.name) = lower(s.name)
+  WHERE NOT s.hidden;
 CREATE FUNCTION pg_catalog.pg_show_all_settings(OUT name text, OUT setting text, OUT unit text,
   OUT category text, OUT short_desc text, OUT extra_desc text, OUT context text, OUT vartype text,
   OUT source text, OUT min_val text, OUT max_val text, OUT enumvals text[], OUT boot_val text,

@@ -51,6 +51,8 @@ export interface SettingRow {
   readonly enumvals: readonly string[] | null
   readonly boot_val: string | null
   readonly reset_val: string | null
+  /** Left out of SHOW ALL and pg_settings. */
+  readonly hidden: boolean
 }
 
 /** Values a session has set; immutable maps, so that a mark is two references. */
@@ -166,11 +168,9 @@ export class Settings {
     for (const [name, value] of this.reported()) this.#told.set(name, value)
   }
 
-  /** Every setting that is shown to all, in order of name. */
+  /** Every setting, in order of name. */
   rows(): readonly SettingRow[] {
-    const rows = [...DEFINITIONS]
-      .filter(([, { hidden }]) => hidden !== true)
-      .map(([key, setting]) => this.#row(key, setting))
+    const rows = [...DEFINITIONS].map(([key, setting]) => this.#row(key, setting))
     for (const key of this.#placeholders) {
       rows.push(
         this.#row(key, {
@@ -179,6 +179,7 @@ export class Settings {
           context: 'user',
           type: { kind: 'string' },
           boot: '',
+          hidden: true,
         }),
       )
     }
@@ -200,12 +201,14 @@ export class Settings {
     )
   }
 
-  #row(key: string, { name, category, context, type, boot }: Setting): SettingRow {
+  #row(key: string, setting: Setting): SettingRow {
+    const { name, category, context, type, boot, hidden = false } = setting
     const range = type.kind === 'integer' || type.kind === 'real' ? type : null
+    const value = this.#kept(key) ?? boot
     const isSet = this.#values.local.has(key) || this.#values.session.has(key)
     return {
       name,
-      setting: this.#kept(key) ?? boot,
+      setting: setting.print?.(value) ?? value,
       shown: this.get(name),
       unit: range?.unit ?? null,
       category,
@@ -217,6 +220,7 @@ export class Settings {
       enumvals: type.kind === 'enum' ? type.values : null,
       boot_val: boot,
       reset_val: this.#defaults.get(key) ?? boot,
+      hidden,
     }
   }
 

@@ -22,7 +22,7 @@ import { collectTableReferences } from './table-references.js'
 export interface CatalogSession {
   readonly searchPath: readonly string[]
   readonly settings: Settings
-  readonly temporaryTable: (name: string) => string | undefined
+  readonly hasTemporaryTable: (name: string) => boolean
 }
 
 /** Which engine a statement's relations belong to; 'none' when it names none. */
@@ -38,8 +38,7 @@ export function routeOf(statement: ParsedStatement, session: CatalogSession): Ro
   )
   if (references.length === 0) return callsSystemFunction(statement.tree) ? 'catalog' : 'none'
   const catalog = references.filter(
-    ({ schema, name }) =>
-      isCatalogRelation(schema, name) && session.temporaryTable(name) === undefined,
+    ({ schema, name }) => isCatalogRelation(schema, name) && !session.hasTemporaryTable(name),
   )
   if (catalog.length === 0) return 'lake'
   if (catalog.length === references.length) return 'catalog'

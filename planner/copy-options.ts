@@ -115,7 +115,7 @@ function headerOf(values: ReadonlyMap<string, unknown>): boolean {
   if (textOption(values, 'header')?.toLowerCase() === 'match') {
     throw new SqlError(SqlState.featureNotSupported, 'cannot use "match" with HEADER in COPY TO')
   }
-  return booleanOption(values, 'header')
+  return booleanOption(values, 'header', 'a Boolean value or "match"')
 }
 
 function requireOneByte(what: string, value: string): void {

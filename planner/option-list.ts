@@ -21,7 +21,11 @@ export function textOption(values: ReadonlyMap<string, unknown>, name: string): 
 }
 
 /** Whether an option is on: named alone it is; 42601 for what is no Boolean. */
-export function booleanOption(values: ReadonlyMap<string, unknown>, name: string): boolean {
+export function booleanOption(
+  values: ReadonlyMap<string, unknown>,
+  name: string,
+  wanted = 'a Boolean value',
+): boolean {
   if (!values.has(name)) return false
   const value = values.get(name)
   if (value === undefined) return true
@@ -31,7 +35,7 @@ export function booleanOption(values: ReadonlyMap<string, unknown>, name: string
   const word = integer === undefined ? stringOf(value)?.toLowerCase() : String(integer.ival ?? 0)
   if (word === 'true' || word === 'on' || word === '1') return true
   if (word === 'false' || word === 'off' || word === '0') return false
-  throw new SqlError(SqlState.syntaxError, `${name} requires a Boolean value`)
+  throw new SqlError(SqlState.syntaxError, `${name} requires ${wanted}`)
 }
 
 /** The items of an option whose value is a list of names; 'all' for `*`. */

@@ -44,14 +44,21 @@ export interface QueryContext {
   readonly pool: EnginePool
   readonly block: TransactionBlock
   readonly searchPath: readonly string[]
-  /** Qualified DuckDB name of the session's temporary table of that name, or undefined. */
-  readonly temporaryTable: (name: string) => string | undefined
+  /** The session's temporary table of that name, or undefined. */
+  readonly temporaryTable: (name: string) => TemporaryRelation | undefined
   /** As for an analysis; `executing` is false while a statement is only described. */
   readonly sessionFunction: (
     name: string,
     args: readonly Node[],
     executing: boolean,
   ) => string | undefined
+}
+
+/** A temporary table as queries read it. */
+export interface TemporaryRelation {
+  /** Qualified DuckDB name. */
+  readonly sql: string
+  readonly columns: readonly { readonly name: string; readonly type: SqlType }[]
 }
 
 /** A table that a statement read, for EXPLAIN. */
@@ -388,7 +395,7 @@ async function resolve(
   const { context } = run
   if (schema === undefined || schema.startsWith('pg_temp')) {
     const temporary = context.temporaryTable(name)
-    if (temporary !== undefined) return temporaryRelation(name, temporary, run.connection)
+    if (temporary !== undefined) return { kind: 'temporary', name, ...temporary }
   }
   const database = reference.node.catalogname as string | undefined
   if (database !== undefined && database !== context.gateway.database) {
@@ -437,20 +444,6 @@ async function tableRelation(
     type: typeOfEngine(engineTypeOf(field.type)),
   }))
   return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id }
-}
-
-async function temporaryRelation(
-  name: string,
-  sql: string,
-  connection: EngineConnection,
-): Promise<Relation> {
-  const prepared = await connection.prepare(`SELECT * FROM ${sql}`)
-  const columns = prepared.columns.map((column) => ({
-    name: column.name,
-    type: typeOfEngine(column.type),
-  }))
-  prepared.destroy()
-  return { kind: 'temporary', name, columns, sql }
 }
 
 /** The statement's text over the files it must read. */

@@ -155,7 +155,7 @@ export class SessionContext {
     return {
       searchPath: this.settings.searchPath(),
       settings: this.settings,
-      temporaryTable: (name) => this.temporary.relation(name),
+      hasTemporaryTable: (name) => this.temporary.find(name) !== undefined,
     }
   }
 

@@ -203,7 +203,7 @@ function nameOf({ name }: TemporaryTable): { readonly layer: string; readonly na
 
 /** The columns as statements assign to them. */
 function targetsOf({ columns }: TemporaryTable): readonly TargetColumn[] {
-  return columns.map(({ name, type, readType, notNull, defaultText, generatedText }) => ({
+  return columns.map(({ name, type, notNull, defaultText, generatedText }) => ({
     field: {
       name,
       // A temporary table has no Delta types: `readType` tells what is read.
@@ -212,7 +212,7 @@ function targetsOf({ columns }: TemporaryTable): readonly TargetColumn[] {
       metadata: {},
     },
     type,
-    readType,
+    readType: type,
     defaultText,
     generatedText,
   }))

@@ -5,7 +5,7 @@ import { assert, SqlError, SqlState } from '../storage/errors.js'
 import { tokenize } from './lexer.js'
 import type { ParsedStatement } from './parse.js'
 import { notSupported } from './refusal.js'
-import { typeOfEngine, typeOfName } from './sql-type.js'
+import { typeOfName } from './sql-type.js'
 import { listOf, namesOf, type Node, nodeOf } from './syntax-tree.js'
 import type { TemporaryColumn, TemporaryKey, TemporaryTableDefinition } from './temporary-tables.js'
 
@@ -87,9 +87,12 @@ class Declaration {
           this.addConstraint(constraint, name)
       }
     }
-    // Values are checked as the declared type and kept as what DuckDB has for it.
-    const readType = typeOfEngine(type.engine)
-    this.#columns.push({ name, type, readType, notNull, defaultText, generatedText })
+    // Without a precision PostgreSQL keeps the digits that are given.
+    const shown =
+      type.oid === Oid.numeric && type.typmod === -1
+        ? { ...type, digits: 'trimmed' as const }
+        : type
+    this.#columns.push({ name, type: shown, notNull, defaultText, generatedText })
   }
 
   /** A constraint of the table, or of `column`. */

@@ -5,6 +5,7 @@ import { printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { EnginePool } from './engine-pool.js'
+import type { TemporaryRelation } from './query.js'
 import type { SqlType } from './sql-type.js'
 import type { TransactionalState } from './transaction-block.js'
 
@@ -14,10 +15,7 @@ const TABLES_MAX = 10_000
 /** A column of a temporary table. */
 export interface TemporaryColumn {
   readonly name: string
-  /** As statements assign to it: with the length of varchar(n) and char(n). */
   readonly type: SqlType
-  /** As statements read it. */
-  readonly readType: SqlType
   readonly notNull?: boolean
   /** Text of the expression that stands where an INSERT gives none. */
   readonly defaultText?: string | undefined
@@ -100,9 +98,10 @@ export class TemporaryTables implements TransactionalState {
     return this.#tables.get(name)
   }
 
-  /** Qualified DuckDB name of what SELECT reads; undefined when there is no table of that name. */
-  relation(name: string): string | undefined {
-    return this.#tables.get(name)?.storage.view
+  /** What SELECT reads; undefined when there is no table of that name. */
+  relation(name: string): TemporaryRelation | undefined {
+    const table = this.#tables.get(name)
+    return table === undefined ? undefined : { sql: table.storage.view, columns: table.columns }
   }
 
   /** 42P07 when the name is taken. */
@@ -278,8 +277,8 @@ export class TemporaryTables implements TransactionalState {
     const names = definition.columns.map((column) => quoteIdentifier(column.name))
     const parts = [
       ...definition.columns.map(
-        ({ readType, notNull }, i) =>
-          `${names[i]} ${printEngineType(readType.engine)}${notNull === true ? ' NOT NULL' : ''}`,
+        ({ type, notNull }, i) =>
+          `${names[i]} ${printEngineType(type.engine)}${notNull === true ? ' NOT NULL' : ''}`,
       ),
       `${CHANGE} BIGINT`,
       ...definition.keys.map(
@@ -336,13 +335,24 @@ function constraintError(thrown: unknown, definition: TemporaryTableDefinition):
     )
   }
   if (thrown.sqlState !== SqlState.uniqueViolation) return thrown
-  const isPrimary = /primary key/i.test(thrown.message)
-  const candidates = keys.filter(({ primary }) => primary === isPrimary)
-  const key = candidates.length === 1 ? candidates[0]?.name : undefined
+  // Among rows of one statement DuckDB does not say which key they share.
+  const kind = /violates (primary key|unique)/.exec(thrown.message)?.[1]
+  const candidates = keys.filter(
+    ({ primary }) => kind === undefined || primary === (kind === 'primary key'),
+  )
+  const [key] = candidates
+  const isSure = candidates.length === 1 && key !== undefined
+  const value = /duplicate key "(?:[^":]*: )?(.*?)"(?: violates|$)/s.exec(thrown.message)?.[1]
   return new SqlError(
     SqlState.uniqueViolation,
-    `duplicate key value violates unique constraint${key === undefined ? '' : ` "${key}"`}`,
-    { cause: thrown, detail: /Duplicate key "(.*?)"/.exec(thrown.message)?.[1] },
+    `duplicate key value violates unique constraint${isSure ? ` "${key.name}"` : ''}`,
+    {
+      cause: thrown,
+      detail:
+        isSure && key.columns.length === 1 && value !== undefined
+          ? `Key (${key.columns[0]})=(${value}) already exists.`
+          : undefined,
+    },
   )
 }
 

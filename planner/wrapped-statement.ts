@@ -14,7 +14,8 @@ import { kindOf, listOf, type Node, nodeOf } from './syntax-tree.js'
 export function wrappedStatement(statement: ParsedStatement): ParsedStatement {
   const tree = statement.tree ?? {}
   const kind = kindOf(tree)
-  const tokens = tokenize(statement.text)
+  // Of the source: in the text, time travel clauses are blanks, which may be what it ends with.
+  const tokens = tokenize(statement.source)
   const [first, last] = innerTokens(kind, (tree[kind] ?? {}) as Node, tokens)
   return cutOut(statement, tokens[first], tokens[last])
 }

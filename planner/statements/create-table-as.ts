@@ -13,7 +13,6 @@ import { notSupported } from '../refusal.js'
 import type { StatementDescription } from '../session.js'
 import type { SessionContext } from '../session-context.js'
 import type { StatementCall, StatementKind, StatementShape } from '../statement-kind.js'
-import { typeOfEngine } from '../sql-type.js'
 import { kindOf, namesOf, type Node } from '../syntax-tree.js'
 import { onCommitOf } from '../temporary-definition.js'
 import type { TemporaryTableDefinition } from '../temporary-tables.js'
@@ -128,8 +127,8 @@ async function fill(
   const definition: TemporaryTableDefinition = {
     name,
     columns: columns.map((column, i) => {
-      const type = typeOfEngine(column.engineType)
-      return { name: given[i] ?? column.name, type, readType: type }
+      const { pgType, engineType, digits } = column
+      return { name: given[i] ?? column.name, type: { ...pgType, engine: engineType, digits } }
     }),
     keys: [],
     checks: [],

@@ -44,6 +44,7 @@ async function explain(call: StatementCall): Promise<Execution> {
     if (!OPTIONS.has(name)) {
       throw new SqlError(SqlState.syntaxError, `unrecognized EXPLAIN option "${name}"`)
     }
+    if (name !== 'format') booleanOption(options, name)
   }
   const analyze = booleanOption(options, 'analyze')
   const format = formatOf(options)

@@ -65,14 +65,16 @@ export async function preparedExecution(
   const { statement, description } = session.prepared.get(name)
   const { parameterTypes } = description
   const params = listOf(fields.params)
-  if (params.length !== parameterTypes.length || statement === null) {
+  // As in PostgreSQL, arguments for a statement that takes none are passed over.
+  const isCountRight = parameterTypes.length === 0 || params.length === parameterTypes.length
+  if (!isCountRight || statement === null) {
     throw new SqlError(
       SqlState.syntaxError,
       `wrong number of parameters for prepared statement "${name}"`,
       { detail: `Expected ${parameterTypes.length} parameters but got ${params.length}.` },
     )
   }
-  if (params.length === 0) return { statement, values: [] }
+  if (parameterTypes.length === 0) return { statement, values: [] }
   const types = parameterTypes.map(
     ({ oid }): EngineType =>
       engineTypeOfOid(oid) ?? { kind: 'decimal', width: 38, scale: NUMERIC_SCALE },

@@ -166,5 +166,6 @@ async function showAll(session: SessionContext): Promise<string[][]> {
   const descriptions = await session.settingDescriptions()
   return session.settings
     .rows()
+    .filter(({ hidden }) => !hidden)
     .map(({ name, shown }) => [name, shown, descriptions.get(name) ?? ''])
 }
