@@ -2,6 +2,7 @@
 
 import type { AddFile, DeletionVectorDescriptor } from './actions.js'
 import { deletionVectorId } from './deletion-vector.js'
+import { parseLossless, printLossless } from './lossless-json.js'
 import { type RawText, RawTextBuilder } from './raw-text.js'
 import type { DataType } from './schema.js'
 import {
@@ -87,7 +88,7 @@ export class FileBlock {
     const { stats, rest } = raw.at(row)
     const vector = this.vector(row)
     return {
-      ...(rest === null ? {} : (JSON.parse(rest) as object)),
+      ...(rest === null ? {} : (parseLossless(rest) as object)),
       path: textAt(paths, row),
       partitionValues,
       size: sizes[row] ?? 0,
@@ -213,7 +214,7 @@ export class FileBlockBuilder {
     const rest = Object.fromEntries(
       Object.entries(add).filter(([name, value]) => value !== null && !OWN_FIELDS.has(name)),
     )
-    const restText = Object.keys(rest).length === 0 ? null : Buffer.from(JSON.stringify(rest))
+    const restText = Object.keys(rest).length === 0 ? null : Buffer.from(printLossless(rest))
     const stats = typeof add.stats === 'string' ? Buffer.from(add.stats, 'utf8') : null
     const path = Buffer.from(add.path, 'utf8')
     const vector = add.deletionVector ?? null
