@@ -57,6 +57,7 @@ async function start(config: Config): Promise<void> {
     stopping = true
     void (async () => {
       await listener.close()
+      await gateway.settle()
       gateway.close()
       await engine.close()
       rmSync(join(tmpdir(), `lakegate-spill-${process.pid}`), { recursive: true, force: true })

@@ -47,6 +47,7 @@ export async function startGateway(
     bugs,
     close: async () => {
       await listener.close()
+      await gateway.settle()
       gateway.close()
       await engine.close()
       rmSync(lake, { recursive: true, force: true })
