@@ -62,7 +62,8 @@ export class GatewaySession implements Session {
       const statements = await this.#guard(() => Promise.resolve(parseStatements(sql)))
       if (statements.length === 0) yield { kind: 'empty' }
       for (const [i, statement] of statements.entries()) {
-        yield* this.#runSimple(statement, i === statements.length - 1)
+        const isLast = i === statements.length - 1
+        yield* this.#runSimple(statement, isLast, isLast && i === 0)
       }
       await this.#endImplicit(true)
     } finally {
@@ -75,22 +76,22 @@ export class GatewaySession implements Session {
   async *#runSimple(
     statement: ParsedStatement,
     isLast: boolean,
+    isAlone: boolean,
   ): AsyncGenerator<Result, void, void> {
     const cancellation = this.#begin()
     let portal: Portal | undefined
     try {
       noticeTruncatedNames(statement, this.#context)
-      const execution = await this.#open(statement, [], cancellation)
+      const execution = isAlone
+        ? await this.#openAlone(statement, [], cancellation)
+        : await this.#open(statement, [], cancellation)
+      // What is acknowledged is durable: the tag is sent once the commit is.
+      if (isLast && isDone(statement, execution)) await this.#endImplicit(true)
       if (execution.kind === 'command' || execution.kind === 'empty') {
-        // What is acknowledged is durable: the tag is sent once the commit is.
-        if (isLast) await this.#endImplicit(true)
         yield execution
         return
       }
       portal = new Portal(execution)
-      if (isLast && statement.tree !== null && CHANGES.has(kindOf(statement.tree))) {
-        await this.#endImplicit(true)
-      }
       yield this.#resultOf(execution, portal, 0, cancellation)
     } catch (thrown) {
       throw this.#failed(thrown)
@@ -163,13 +164,18 @@ export class GatewaySession implements Session {
     })
   }
 
-  async execute(portalName: string, rowLimit: number): Promise<Result> {
+  async execute(portalName: string, rowLimit: number, endsTransaction: boolean): Promise<Result> {
     this.#timers.busy()
     return this.#guard(async () => {
       const cancellation = this.#begin()
       let handedOn = false
       try {
-        const result = await this.#executePortal(portalName, rowLimit, cancellation)
+        const result = await this.#executePortal(
+          portalName,
+          rowLimit,
+          endsTransaction,
+          cancellation,
+        )
         handedOn = result.kind === 'rows' || result.kind === 'copy-out'
         return result
       } finally {
@@ -181,6 +187,7 @@ export class GatewaySession implements Session {
   async #executePortal(
     portalName: string,
     rowLimit: number,
+    endsTransaction: boolean,
     cancellation: Cancellation,
   ): Promise<Result> {
     const cursor = this.#context.cursors.find(portalName)
@@ -202,7 +209,10 @@ export class GatewaySession implements Session {
     }
     bound.finished = true
     const oids = description.parameterTypes.map((type) => type.oid)
-    const execution = await this.#open(statement, bound.values, cancellation, oids)
+    const isAlone = endsTransaction && (this.#context.block?.statementCount ?? 0) === 0
+    const execution = isAlone
+      ? await this.#openAlone(statement, bound.values, cancellation, oids)
+      : await this.#open(statement, bound.values, cancellation, oids)
     if (execution.kind === 'command' || execution.kind === 'empty') return execution
     const portal = new Portal(execution)
     // The client reads the rows by what Describe told it: other types would be misread.
@@ -247,6 +257,34 @@ export class GatewaySession implements Session {
       new SqlError(SqlState.adminShutdown, 'terminating connection due to administrator command'),
     )
     await this.#context.close()
+  }
+
+  /**
+   * Executes a statement that is a transaction of its own, and commits it if it is done.
+   *
+   * Where another writer's commit came first, all of it is done again on what that one left, until
+   * `lakegate.commit_attempts` is used up (40001).
+   */
+  async #openAlone(
+    statement: ParsedStatement,
+    values: readonly EngineValue[],
+    cancellation: Cancellation,
+    oids: readonly number[] = [],
+  ): Promise<Execution> {
+    const attempts = Number(this.settings.get('lakegate.commit_attempts'))
+    for (let attempt = 1; ; attempt++) {
+      const execution = await this.#open(statement, values, cancellation, oids)
+      if (!isDone(statement, execution)) return execution
+      try {
+        await this.#endImplicit(true)
+        return execution
+      } catch (thrown) {
+        if (!isConflict(thrown) || attempt >= attempts) throw thrown
+        await pause(attempt)
+        cancellation.check()
+        this.#context.openBlock()
+      }
+    }
   }
 
   #begin(): Cancellation {
@@ -355,6 +393,7 @@ export class GatewaySession implements Session {
   ): Promise<Execution> {
     this.#refuseWhenFailed(statement)
     const session = this.#context
+    session.openBlock().statementCount++
     const fields = fieldsOf(statement)
     const call = { session, statement, fields, values, oids, cancellation }
     return statementKind(statement).open(call)
@@ -363,6 +402,21 @@ export class GatewaySession implements Session {
 
 /** Statements whose rows (RETURNING) are there before the first is sent, so that they can be committed first. */
 const CHANGES = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
+
+/** Whether nothing of the statement is left to be executed. */
+function isDone({ tree }: ParsedStatement, { kind }: Execution): boolean {
+  return kind === 'command' || kind === 'empty' || (tree !== null && CHANGES.has(kindOf(tree)))
+}
+
+function isConflict(thrown: unknown): boolean {
+  return thrown instanceof SqlError && thrown.sqlState === SqlState.serializationFailure
+}
+
+/** Waits a little, at random, so that statements that lost together do not try together again. */
+async function pause(attempt: number): Promise<void> {
+  const limitMs = Math.min(200, 2 ** attempt)
+  await new Promise((resolve) => setTimeout(resolve, Math.random() * limitMs))
+}
 
 const ENDS_FAILED = new Set(['TRANS_STMT_ROLLBACK', 'TRANS_STMT_COMMIT', 'TRANS_STMT_ROLLBACK_TO'])
 

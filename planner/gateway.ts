@@ -6,6 +6,8 @@ import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { SnapshotCache } from '../storage/snapshot-cache.js'
+import { AppendQueue } from './append-queue.js'
+import { FULFILLED } from './fulfilled.js'
 import { createMacros } from './macros.js'
 import { NotificationHub } from './notification-hub.js'
 
@@ -33,6 +35,7 @@ export class Gateway {
   readonly catalog: Catalog
   readonly snapshots: SnapshotCache
   readonly pgCatalog: PgCatalog = new PgCatalog()
+  readonly appends: AppendQueue
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
   readonly #background = new Set<Promise<void>>()
@@ -43,6 +46,12 @@ export class Gateway {
     this.engine = options.engine
     this.database = options.database
     this.snapshots = new SnapshotCache(options.store, options.engine, options.snapshotCacheBytes)
+    this.appends = new AppendQueue({
+      store: options.store,
+      engine: options.engine,
+      fulfilled: FULFILLED,
+      inBackground: (work) => this.inBackground(work),
+    })
     this.catalog = new Catalog(
       options.store,
       async (path) => (await this.snapshots.latest(path))?.metadata.id ?? null,

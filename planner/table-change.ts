@@ -11,16 +11,10 @@ import type { ObjectStore } from '../storage/object-store.js'
 import type { Predicate } from '../storage/predicate.js'
 import { type DataFile, FileIndex } from '../storage/file-index.js'
 import type { Snapshot } from '../storage/snapshot.js'
-import type { Obligation } from '../storage/table-protocol.js'
 import { type CommitResult, Transaction } from '../storage/transaction.js'
+import { describeChange } from './commit-words.js'
+import { FULFILLED } from './fulfilled.js'
 import type { Gateway } from './gateway.js'
-
-/** What the gateway's own statements see to when they make rows; see Obligation. */
-export const FULFILLED: ReadonlySet<Obligation> = new Set<Obligation>([
-  'checkConstraints',
-  'generatedColumns',
-  'charVarchar',
-])
 
 interface Read {
   readonly predicate: Predicate
@@ -120,6 +114,12 @@ export class TableChange {
     return adds.length === 0 && removes.length === 0 && definition === null
   }
 
+  /** Whether there are only files to add, whatever the table holds. */
+  get #isBlindAppend(): boolean {
+    const { removes, reads, definition } = this.#state
+    return removes.length === 0 && reads.length === 0 && definition === null
+  }
+
   /**
    * Commits as one version of the table.
    *
@@ -129,7 +129,12 @@ export class TableChange {
   async commit(gateway: Gateway): Promise<void> {
     if (this.isEmpty) return
     const { store, engine } = gateway
-    const { adds, removes, reads, definition } = this.#state
+    const { adds, removes, reads, definition, operations } = this.#state
+    if (this.base !== null && this.#isBlindAppend) {
+      const appended = await gateway.appends.append(this.base, adds, operations)
+      if (appended.kind === 'conflict') throw conflictError(this.table, appended)
+      return
+    }
     const options = { fulfilled: FULFILLED }
     let transaction: Transaction
     if (this.base === null) {
@@ -144,27 +149,9 @@ export class TableChange {
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
     transaction.remove(removes)
     transaction.add(adds)
-    const result = await transaction.commit(this.#description())
+    const result = await transaction.commit(describeChange(operations, adds, removes))
     if (result.kind === 'conflict') throw conflictError(this.table, result)
     gateway.inBackground(maintainLog(store, engine, transaction))
-  }
-
-  #description(): Parameters<Transaction['commit']>[0] {
-    const { adds, removes, operations } = this.#state
-    const operation = operations.length === 1 ? (operations[0] ?? 'WRITE') : 'TRANSACTION'
-    const rows = adds.reduce((sum, add) => sum + rowsOf(add), 0)
-    return {
-      operation,
-      parameters:
-        operation === 'WRITE' ? { mode: 'Append' } : { statements: operations.join(', ') },
-      metrics: {
-        numFiles: adds.length,
-        numAddedFiles: adds.length,
-        numRemovedFiles: removes.length,
-        numOutputRows: rows,
-        numOutputBytes: adds.reduce((sum, add) => sum + add.size, 0),
-      },
-    }
   }
 }
 
@@ -187,11 +174,6 @@ function raised(base: Snapshot, definition: { readonly protocol: Protocol }): Pr
     ...(minReaderVersion >= 3 ? { readerFeatures: lists('readerFeatures') } : {}),
     ...(minWriterVersion >= 7 ? { writerFeatures: lists('writerFeatures') } : {}),
   }
-}
-
-function rowsOf(add: AddFile): number {
-  const match = /"numRecords":(\d+)/.exec(add.stats ?? '')
-  return match === null ? 0 : Number(match[1])
 }
 
 function conflictError(

@@ -486,7 +486,7 @@ export class Connection {
     const name = body.cstring()
     const limit = body.int32()
     const stop = this.#context.metrics.duration.startTimer()
-    const result = await session.execute(name, Math.max(0, limit))
+    const result = await session.execute(name, Math.max(0, limit), this.#reader.nextIs('S'))
     const formats = result.kind === 'rows' ? this.#formatsOf(name, result.columns) : []
     await this.#send(result, formats, false)
     stop()

@@ -31,6 +31,11 @@ export class MessageReader {
     this.#started = true
   }
 
+  /** Whether the next message, of which at least the type has come, is one of `type`. */
+  nextIs(type: string): boolean {
+    return this.#started && this.#pending[0] === type.charCodeAt(0)
+  }
+
   /**
    * The next whole message, or null until more bytes come.
    *

@@ -1,0 +1,30 @@
+/** Commit words: what a change says of itself in the table's history. */
+
+import type { AddFile } from '../storage/actions.js'
+import type { CommitDescription } from '../storage/commit-info.js'
+
+/** The description of a commit that carries out `operations`, Delta's names, in order. */
+export function describeChange(
+  operations: readonly string[],
+  adds: readonly AddFile[],
+  removes: readonly unknown[],
+): CommitDescription {
+  const [first = 'WRITE'] = operations
+  const operation = operations.every((one) => one === first) ? first : 'TRANSACTION'
+  return {
+    operation,
+    parameters: operation === 'WRITE' ? { mode: 'Append' } : { statements: operations.join(', ') },
+    metrics: {
+      numFiles: adds.length,
+      numAddedFiles: adds.length,
+      numRemovedFiles: removes.length,
+      numOutputRows: adds.reduce((sum, add) => sum + rowsOf(add), 0),
+      numOutputBytes: adds.reduce((sum, add) => sum + add.size, 0),
+    },
+  }
+}
+
+function rowsOf(add: AddFile): number {
+  const match = /"numRecords":(\d+)/.exec(add.stats ?? '')
+  return match === null ? 0 : Number(match[1])
+}
