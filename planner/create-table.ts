@@ -338,7 +338,7 @@ async function begin(
     change.apply({
       operation: 'REPLACE TABLE',
       removes: [...dropped.files],
-      read: { predicate: UNKNOWN, files: [...dropped.files] },
+      reads: [{ predicate: UNKNOWN, files: [...dropped.files] }],
     })
   }
   return change

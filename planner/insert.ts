@@ -251,9 +251,6 @@ export async function runInsert(
   cancellation: Cancellation,
   oids: readonly number[],
 ): Promise<Execution> {
-  if (fields.onConflictClause !== undefined) {
-    throw new SqlError(SqlState.featureNotSupported, 'INSERT … ON CONFLICT is not supported')
-  }
   const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
   const change = context.block.changing(table, 'INSERT', () => new TableChange(table, snapshot))
   return context.pool.with(async (connection) => {

@@ -10,6 +10,7 @@ import {
   type TimeTravel,
 } from './lake-syntax.js'
 import { tokenize } from './lexer.js'
+import { liftMergeStars, type MergeStar } from './merge-syntax.js'
 import { liftTableClauses, NO_OPTIONS, type TableOptions } from './table-clauses.js'
 import type { Node } from './syntax-tree.js'
 
@@ -25,6 +26,8 @@ export interface ParsedStatement {
   readonly tree: Node | null
   readonly lakeCommand: LakeCommand | null
   readonly travels: readonly TimeTravel[]
+  /** The star clauses of a MERGE. */
+  readonly mergeStars: readonly MergeStar[]
   /** What a CREATE TABLE says in a lakehouse's words. */
   readonly tableOptions: TableOptions
 }
@@ -82,17 +85,28 @@ function parseOne(source: string, start: number): ParsedStatement {
       tree: null,
       lakeCommand,
       travels: [],
+      mergeStars: [],
       tableOptions: NO_OPTIONS,
     }
   }
   const lifted = liftTimeTravel(source)
   const { travels } = lifted
   try {
-    const { text, options } = liftTableClauses(lifted.text)
+    const merge = liftMergeStars(lifted.text)
+    const { text, options } = liftTableClauses(merge.text)
     const parsed = parseSync(text) as { readonly stmts?: readonly { readonly stmt?: Node }[] }
     const tree = parsed.stmts?.[0]?.stmt
     if (tree === undefined) throw new SqlError(SqlState.syntaxError, 'no statement was found')
-    return { source, text, start, tree, lakeCommand: null, travels, tableOptions: options }
+    return {
+      source,
+      text,
+      start,
+      tree,
+      lakeCommand: null,
+      travels,
+      mergeStars: merge.stars,
+      tableOptions: options,
+    }
   } catch (thrown) {
     throw translate(thrown, start)
   }

@@ -27,6 +27,8 @@ interface ChangeState {
   readonly removes: readonly DataFile[]
   readonly reads: readonly Read[]
   readonly operations: readonly string[]
+  /** Counts for the history, by Delta's names. */
+  readonly metrics: ReadonlyMap<string, number>
   readonly definition: NewTable | null
 }
 
@@ -48,7 +50,14 @@ export class TableChange {
     this.table = table
     this.base = base
     this.creates = definition !== null
-    this.#state = { adds: [], removes: [], reads: [], operations: [], definition }
+    this.#state = {
+      adds: [],
+      removes: [],
+      reads: [],
+      operations: [],
+      metrics: new Map(),
+      definition,
+    }
   }
 
   save(): ChangeState {
@@ -64,20 +73,26 @@ export class TableChange {
     readonly operation: string
     readonly adds?: readonly AddFile[]
     readonly removes?: readonly DataFile[]
-    readonly read?: Read
+    readonly reads?: readonly Read[]
+    readonly metrics?: Readonly<Record<string, number>>
     readonly definition?: NewTable
   }): void {
     const gone = new Set((change.removes ?? []).map((file) => file.add.path))
     const state = this.#state
     const known = new Set(state.adds.map((add) => add.path))
+    const metrics = new Map(state.metrics)
+    for (const [name, count] of Object.entries(change.metrics ?? {})) {
+      metrics.set(name, (metrics.get(name) ?? 0) + count)
+    }
     this.#state = {
       adds: [...state.adds.filter((add) => !gone.has(add.path)), ...(change.adds ?? [])],
       removes: [
         ...state.removes,
         ...(change.removes ?? []).filter((file) => !known.has(file.add.path)),
       ],
-      reads: change.read === undefined ? state.reads : [...state.reads, change.read],
+      reads: [...state.reads, ...(change.reads ?? [])],
       operations: [...state.operations, change.operation],
+      metrics,
       definition: change.definition ?? state.definition,
     }
   }
@@ -129,7 +144,7 @@ export class TableChange {
   async commit(gateway: Gateway): Promise<void> {
     if (this.isEmpty) return
     const { store, engine } = gateway
-    const { adds, removes, reads, definition, operations } = this.#state
+    const { adds, removes, reads, definition, operations, metrics } = this.#state
     if (this.base !== null && this.#isBlindAppend) {
       const appended = await gateway.appends.append(this.base, adds, operations)
       if (appended.kind === 'conflict') throw conflictError(this.table, appended)
@@ -149,7 +164,7 @@ export class TableChange {
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
     transaction.remove(removes)
     transaction.add(adds)
-    const result = await transaction.commit(describeChange(operations, adds, removes))
+    const result = await transaction.commit(describeChange(operations, adds, removes, metrics))
     if (result.kind === 'conflict') throw conflictError(this.table, result)
     gateway.inBackground(maintainLog(store, engine, transaction))
   }
