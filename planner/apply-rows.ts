@@ -9,21 +9,28 @@ import { withDeletionVector, writeDeletionVectors } from '../storage/deletion-ve
 import { type EngineConnection, quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
-import { SqlError, SqlState } from '../storage/errors.js'
+import { assert, SqlError, SqlState } from '../storage/errors.js'
 import type { DataFile } from '../storage/file-index.js'
 import { and, type Predicate, UNKNOWN } from '../storage/predicate.js'
-import { planScan } from '../storage/scan.js'
+import { planScan, type Scan } from '../storage/scan.js'
 import { FILE_COLUMN, identifiedRelation, ROW_COLUMN } from '../storage/scan-relation.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { type DeletionPolicy, fateOf, type FileFate } from '../storage/file-fate.js'
 import { deletedRowsOf, fileRowCounts } from '../storage/file-rows.js'
 import { uniqueNames } from './analyze-query.js'
-import { type Analysis, replaceMarkers } from './analysis.js'
+import { replaceMarkers } from './analysis.js'
 import { keyRange } from './key-range.js'
 import { numberParameters } from './parameter-marker.js'
 import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
-import { analyze, type QueryContext, relationTexts, resultColumns } from './query.js'
+import {
+  analyze,
+  type QueryContext,
+  relationTexts,
+  resultColumns,
+  type ScannedTable,
+} from './query.js'
+import { type RowChangeKind, tagOf } from './row-change-kind.js'
 import { ReadySource } from './row-source.js'
 import type { ResultColumn } from './result.js'
 import {
@@ -49,12 +56,13 @@ export interface RowChangeCall {
   readonly cancellation: Cancellation
 }
 
-/** What a kind of statement is called in history and tags, and how it is planned. */
-export interface RowChangeKind {
-  /** In Delta's words: `UPDATE`, `DELETE`, `MERGE`. */
-  readonly operation: string
-  readonly tag: (rowCount: number) => string
-  readonly plan: (analysis: Analysis, table: TableName, snapshot: Snapshot) => RowChangePlan
+/** How a change went, for EXPLAIN ANALYZE. */
+export interface RowChangeReport {
+  readonly table: TableName
+  /** The files that were looked into. */
+  readonly scan: Scan
+  readonly fates: readonly FileFate[]
+  readonly counts: ActionCounts
 }
 
 /** Types of the statement's parameters and the columns of its RETURNING, without executing. */
@@ -82,14 +90,54 @@ export async function describeRowChange(
 }
 
 /** Executes: what it makes is durable when it returns, and in the table when the block commits. */
-export async function runRowChange(call: RowChangeCall, kind: RowChangeKind): Promise<Execution> {
+export function runRowChange(
+  call: RowChangeCall,
+  kind: RowChangeKind,
+  report: (report: RowChangeReport) => void = () => {},
+): Promise<Execution> {
+  return withPlan(call, kind, async (work, { plan, texts, asked }) => {
+    const { table, snapshot } = work
+    const { block } = call.context
+    const change = block.changing(table, kind.command, () => new TableChange(table, snapshot))
+    return work.run(plan, texts, asked, change, report)
+  })
+}
+
+/** How a change would be carried out: the files of the table that may be looked into, and DuckDB's plan. */
+export function explainRowChange(
+  call: RowChangeCall,
+  kind: RowChangeKind,
+): Promise<{
+  readonly target: ScannedTable
+  readonly scans: readonly ScannedTable[]
+  readonly plan: string
+}> {
+  return withPlan(call, kind, async (work, { plan, texts, asked, scans }) => {
+    const { scan, text } = await work.explain(plan, texts, asked)
+    const { layer, name } = work.table
+    return { target: { name: `${layer}.${name}`, scan }, scans, plan: text }
+  })
+}
+
+interface PlannedChange {
+  readonly plan: RowChangePlan
+  /** What each table of the statement reads, but for the one that is changed. */
+  readonly texts: readonly string[]
+  readonly scans: readonly ScannedTable[]
+  /** What the statement says of the rows it changes. */
+  readonly asked: Predicate
+}
+
+async function withPlan<T>(
+  call: RowChangeCall,
+  kind: RowChangeKind,
+  use: (work: RowChangeWork, planned: PlannedChange) => Promise<T>,
+): Promise<T> {
   const { statement, fields, values, oids, context, cancellation } = call
   const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
-  const [words = kind.operation] = kind.tag(0).split(' ')
-  const change = context.block.changing(table, words, () => new TableChange(table, snapshot))
   return context.pool.with(async (connection) => {
     connection.attach(cancellation)
-    const work = new RowChangeWork(call, kind, table, snapshot, change, connection)
+    const work = new RowChangeWork(call, kind, table, snapshot, connection)
     try {
       let plan: RowChangePlan | undefined
       const analyzed = await analyze(
@@ -104,17 +152,15 @@ export async function runRowChange(call: RowChangeCall, kind: RowChangeKind): Pr
           return plan
         },
       )
-      if (plan === undefined) throw new SqlError(SqlState.internalError, 'nothing was planned')
-      const { texts } = await relationTexts(analyzed, values, context, connection)
-      const reads = analyzed.tables.flatMap(({ name, snapshot: read }, id) =>
-        name.path === table.path && read.version === snapshot.version ? [id] : [],
-      )
+      assert(plan !== undefined, 'the analysis has planned')
+      const { texts, scans } = await relationTexts(analyzed, values, context, connection)
       const predicates = tablePredicates(analyzed.shared.roots, values)
-      for (const id of reads) {
+      for (const [id, { name, snapshot: read }] of analyzed.tables.entries()) {
+        if (name.path !== table.path || read.version !== snapshot.version) continue
         const predicate = predicates.get(id) ?? UNKNOWN
         work.alsoRead({ predicate, files: planScan(snapshot, predicate).files })
       }
-      return await work.run(plan, texts, predicates.get(TARGET) ?? UNKNOWN)
+      return await use(work, { plan, texts, scans, asked: predicates.get(TARGET) ?? UNKNOWN })
     } finally {
       await work.close()
       connection.attach(undefined)
@@ -135,7 +181,7 @@ interface Read {
   readonly files: readonly DataFile[]
 }
 
-interface ActionCounts {
+export interface ActionCounts {
   readonly updated: number
   readonly deleted: number
   readonly inserted: number
@@ -159,9 +205,8 @@ function metricsOf(
 class RowChangeWork {
   readonly #call: RowChangeCall
   readonly #kind: RowChangeKind
-  readonly #table: TableName
-  readonly #snapshot: Snapshot
-  readonly #change: TableChange
+  readonly table: TableName
+  readonly snapshot: Snapshot
   readonly #connection: EngineConnection
   readonly #stage = temporaryName('stage')
   readonly #temporary: string[] = []
@@ -172,14 +217,12 @@ class RowChangeWork {
     kind: RowChangeKind,
     table: TableName,
     snapshot: Snapshot,
-    change: TableChange,
     connection: EngineConnection,
   ) {
     this.#call = call
     this.#kind = kind
-    this.#table = table
-    this.#snapshot = snapshot
-    this.#change = change
+    this.table = table
+    this.snapshot = snapshot
     this.#connection = connection
   }
 
@@ -194,11 +237,17 @@ class RowChangeWork {
     for (const name of this.#temporary) await this.#connection.run(`DROP TABLE IF EXISTS ${name}`)
   }
 
-  async run(plan: RowChangePlan, texts: readonly string[], asked: Predicate): Promise<Execution> {
+  async run(
+    plan: RowChangePlan,
+    texts: readonly string[],
+    asked: Predicate,
+    change: TableChange,
+    report: (report: RowChangeReport) => void,
+  ): Promise<Execution> {
     const { context } = this.#call
     const { store } = context.gateway
     const predicate = await this.#withSource(plan, texts, asked)
-    const candidates = planScan(this.#snapshot, predicate)
+    const candidates = planScan(this.snapshot, predicate)
     const target = await identifiedRelation(store, this.#connection, candidates)
     await this.#make(this.#stage, plan.sql, (id) =>
       id === TARGET ? target.sql : (texts[id] ?? ''),
@@ -209,7 +258,7 @@ class RowChangeWork {
     const rows = plan.returning.length === 0 ? undefined : await this.#returned(plan)
     const counts = await this.#counts()
     const rowCount = counts.updated + counts.deleted + counts.inserted
-    this.#change.apply({
+    change.apply({
       operation: this.#kind.operation,
       adds,
       removes: fates.map(({ file }) => file),
@@ -219,7 +268,8 @@ class RowChangeWork {
         numDeletionVectorsAdded: fates.filter(({ kind }) => kind === 'vector').length,
       },
     })
-    const tag = this.#kind.tag(rowCount)
+    report({ table: this.table, scan: candidates, fates, counts })
+    const tag = tagOf(this.#kind, rowCount)
     if (rows === undefined) return { kind: 'command', tag }
     return {
       kind: 'rows',
@@ -227,6 +277,27 @@ class RowChangeWork {
       source: ReadySource.ofRows(rows),
       tag: () => tag,
     }
+  }
+
+  /** The files that may be looked into, and DuckDB's plan of the stage over an empty source. */
+  async explain(
+    plan: RowChangePlan,
+    texts: readonly string[],
+    asked: Predicate,
+  ): Promise<{ readonly scan: Scan; readonly text: string }> {
+    const { context, values } = this.#call
+    if (plan.source !== undefined) {
+      const none = `${plan.withSql}SELECT * FROM (${plan.source.sql}) LIMIT 0`
+      await this.#make(plan.source.table, none, (id) => texts[id] ?? '')
+    }
+    const scan = planScan(this.snapshot, plan.touchesUnmatched ? UNKNOWN : asked)
+    const target = await identifiedRelation(context.gateway.store, this.#connection, scan)
+    const stage = numberParameters(
+      replaceMarkers(plan.sql, (id) => (id === TARGET ? target.sql : (texts[id] ?? ''))),
+      values,
+    )
+    const rows = await this.#connection.query(`EXPLAIN ${stage.sql}`, stage.values)
+    return { scan, text: rows.map((row) => String(row.at(-1) ?? '')).join('\n') }
   }
 
   /** Makes the source, and answers which rows of the table can matter. */
@@ -257,7 +328,7 @@ class RowChangeWork {
   async #refuse(repeats: string): Promise<void> {
     const found = await this.#connection.query(repeats)
     if (found.length === 0) return
-    const isMerge = this.#kind.operation === 'MERGE' && this.#kind.tag(0).startsWith('MERGE')
+    const isMerge = this.#kind.command === 'MERGE'
     throw new SqlError(
       SqlState.cardinalityViolation,
       `${isMerge ? 'MERGE' : 'ON CONFLICT DO UPDATE'} command cannot affect row a second time`,
@@ -278,7 +349,7 @@ class RowChangeWork {
     const touched = counts.map(([ordinal]) => files[Number(ordinal)] as DataFile)
     const rowCounts = await fileRowCounts(context.gateway.store, this.#connection, touched)
     return counts.map(([ordinal, changed], i) =>
-      fateOf(this.#snapshot, {
+      fateOf(this.snapshot, {
         file: touched[i] as DataFile,
         ordinal: Number(ordinal),
         changedCount: Number(changed),
@@ -292,13 +363,13 @@ class RowChangeWork {
   async #write(fates: readonly FileFate[]): Promise<readonly AddFile[]> {
     const { store } = this.#call.context.gateway
     const rewritten = fates.filter(({ kind }) => kind === 'rewrite')
-    const made = `SELECT ${columnList(this.#snapshot, 's')} FROM ${this.#stage} AS s WHERE s.${ACTION_COLUMN} <> ${ACTION.delete}`
+    const made = `SELECT ${columnList(this.snapshot, 's')} FROM ${this.#stage} AS s WHERE s.${ACTION_COLUMN} <> ${ACTION.delete}`
     const isMaking = this.#kind.operation !== 'DELETE'
     if (!isMaking && rewritten.length === 0) return []
     const parts = isMaking ? [made] : []
     if (rewritten.length > 0) {
       const kept = await identifiedRelation(store, this.#connection, {
-        ...planScan(this.#snapshot, UNKNOWN),
+        ...planScan(this.snapshot, UNKNOWN),
         files: rewritten.map(({ file }) => file),
       })
       const ordinalOf = new Map(rewritten.map(({ file, ordinal }) => [file.path, ordinal]))
@@ -306,10 +377,10 @@ class RowChangeWork {
       // The files are numbered anew here; the stage knows them by their first numbers.
       const changed = `SELECT m.own, s.${ROW_COLUMN} AS row FROM ${this.#stage} AS s JOIN (SELECT unnest(range(${ordinals.length})) AS own, unnest([${ordinals.join(', ')}]) AS ordinal) AS m ON s.${FILE_COLUMN} = m.ordinal`
       parts.push(
-        `SELECT ${columnList(this.#snapshot, 't')} FROM ${kept.sql} AS t ANTI JOIN (${changed}) AS c ON t.${FILE_COLUMN} = c.own AND t.${ROW_COLUMN} = c.row`,
+        `SELECT ${columnList(this.snapshot, 't')} FROM ${kept.sql} AS t ANTI JOIN (${changed}) AS c ON t.${FILE_COLUMN} = c.own AND t.${ROW_COLUMN} = c.row`,
       )
     }
-    const written = await writeDataFiles(store, this.#connection, this.#snapshot, {
+    const written = await writeDataFiles(store, this.#connection, this.snapshot, {
       query: parts.join(' UNION ALL '),
     })
     return written.files
@@ -328,9 +399,9 @@ class RowChangeWork {
     )
     const vectors: (readonly number[])[] = []
     for (const { file, ordinal } of masked) {
-      vectors.push(await deletedRowsOf(store, this.#table.path, file, changed.get(ordinal) ?? []))
+      vectors.push(await deletedRowsOf(store, this.table.path, file, changed.get(ordinal) ?? []))
     }
-    const descriptors = await writeDeletionVectors(store, this.#table.path, vectors)
+    const descriptors = await writeDeletionVectors(store, this.table.path, vectors)
     return masked.map(({ file, rowCount }, i) => {
       const vector = descriptors[i]
       if (vector === undefined) throw new SqlError(SqlState.internalError, 'a vector is missing')

@@ -348,6 +348,9 @@ function duplicate(table: TableName): SqlError {
   return new SqlError(SqlState.duplicateTable, `relation "${table.name}" already exists`)
 }
 
+/** Properties of new tables: most changes touch few rows, and a vector is cheaper than a new file. */
+const DEFAULTS = { 'delta.enableDeletionVectors': 'true' }
+
 function define(
   table: TableName,
   fields: readonly StructField[],
@@ -360,7 +363,7 @@ function define(
     description: options.comment,
     schema: { fields },
     partitionColumns: options.partitionColumns,
-    configuration: { ...options.properties, ...configuration },
+    configuration: { ...DEFAULTS, ...options.properties, ...configuration },
   })
 }
 

@@ -145,11 +145,12 @@ export async function withTranslation<T>(
     scans: readonly ScannedTable[],
     values: readonly EngineValue[],
   ) => Promise<T>,
+  build?: (analysis: Analysis) => AnalyzedQuery,
 ): Promise<T> {
   return context.pool.with(async (connection) => {
     connection.attach(cancellation)
     try {
-      const analyzed = await analyze(statement, [], values, context, connection, true)
+      const analyzed = await analyze(statement, [], values, context, connection, true, build)
       const { sql, scans, values: bound } = await scanText(analyzed, values, context, connection)
       return await work(connection, sql, scans, bound)
     } finally {

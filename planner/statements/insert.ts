@@ -1,11 +1,10 @@
 /** INSERT. */
 
-import { describeRowChange, type RowChangeKind, runRowChange } from '../apply-rows.js'
+import { describeRowChange, runRowChange } from '../apply-rows.js'
+import { rowChangeKind } from '../row-change-kind.js'
 import { describeInsert, runInsert } from '../insert.js'
 import type { StatementKind } from '../statement-kind.js'
 import { describeTemporaryInsert, insertTemporary } from '../temporary-change.js'
-import type { Node } from '../syntax-tree.js'
-import { planUpsert } from '../upsert.js'
 import { parametersFound } from './change.js'
 import { temporaryTarget } from './temporary-table.js'
 
@@ -14,10 +13,11 @@ export const INSERT: StatementKind = {
     const { session, statement, fields, oids } = shape
     const table = temporaryTarget(session, fields)
     const context = session.queryContext()
+    const upsert = rowChangeKind(statement, fields)
     const { parameterTypes, columns } =
       table === undefined
-        ? fields.onConflictClause !== undefined
-          ? await describeRowChange({ statement, fields, oids, context }, upsert(fields))
+        ? upsert !== undefined
+          ? await describeRowChange({ statement, fields, oids, context }, upsert)
           : await describeInsert(statement, fields, oids, context)
         : await describeTemporaryInsert(statement, fields, oids, context, table)
     return { parameterTypes: parametersFound(shape, parameterTypes), columns }
@@ -25,11 +25,9 @@ export const INSERT: StatementKind = {
   open: ({ session, statement, fields, values, oids, cancellation }) => {
     const table = temporaryTarget(session, fields)
     const context = session.queryContext()
-    if (table === undefined && fields.onConflictClause !== undefined) {
-      return runRowChange(
-        { statement, fields, values, oids, context, cancellation },
-        upsert(fields),
-      )
+    const upsert = rowChangeKind(statement, fields)
+    if (table === undefined && upsert !== undefined) {
+      return runRowChange({ statement, fields, values, oids, context, cancellation }, upsert)
     }
     return table === undefined
       ? runInsert(statement, fields, values, context, cancellation, oids)
@@ -42,12 +40,4 @@ export const INSERT: StatementKind = {
           cancellation,
         })
   },
-}
-
-function upsert(fields: Node): RowChangeKind {
-  return {
-    operation: 'MERGE',
-    tag: (rowCount) => `INSERT 0 ${rowCount}`,
-    plan: (analysis, table, snapshot) => planUpsert(analysis, fields, table, snapshot),
-  }
 }
