@@ -151,6 +151,15 @@ function assigned(
     )
   }
   if (nodeOf(node, 'SetToDefault') !== undefined) return defaultValue(analysis, column)
+  if (column.identity?.allowExplicitInsert === false) {
+    throw new SqlError(
+      SqlState.generatedAlways,
+      `column "${column.field.name}" can only be updated to DEFAULT`,
+      {
+        detail: `Column "${column.field.name}" is an identity column defined as GENERATED ALWAYS.`,
+      },
+    )
+  }
   const value = analyzeExpression(analysis, node, scope, plainPlace('UPDATE'))
   return assign(analysis, value, column).sql
 }
@@ -218,12 +227,13 @@ export async function runChange(
   })
 }
 
-async function rewrite(
+/** Carries out a plan: what it does to the table's files is handed to `change`. */
+export async function rewrite(
   plan: ChangePlan,
   analyzed: AnalyzedStatement,
   kind: 'UPDATE' | 'DELETE',
   snapshot: Snapshot,
-  change: TableChange,
+  change: Pick<TableChange, 'apply'>,
   values: readonly EngineValue[],
   context: QueryContext,
   connection: EngineConnection,

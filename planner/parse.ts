@@ -9,9 +9,10 @@ import {
   parseLakeCommand,
   type TimeTravel,
 } from './lake-syntax.js'
+import { type InsertOptions, liftInsertClauses, PLAIN_INSERT } from './insert-clauses.js'
 import { tokenize } from './lexer.js'
 import { liftTableClauses, NO_OPTIONS, type TableOptions } from './table-clauses.js'
-import type { Node } from './syntax-tree.js'
+import { listOf, type Node, nodeOf } from './syntax-tree.js'
 
 /** One statement of the client's text. */
 export interface ParsedStatement {
@@ -27,6 +28,8 @@ export interface ParsedStatement {
   readonly travels: readonly TimeTravel[]
   /** What a CREATE TABLE says in a lakehouse's words. */
   readonly tableOptions: TableOptions
+  /** What an INSERT says in a lakehouse's words. */
+  readonly insertOptions: InsertOptions
 }
 
 await loadModule()
@@ -83,19 +86,44 @@ function parseOne(source: string, start: number): ParsedStatement {
       lakeCommand,
       travels: [],
       tableOptions: NO_OPTIONS,
+      insertOptions: PLAIN_INSERT,
     }
   }
   const lifted = liftTimeTravel(source)
   const { travels } = lifted
   try {
     const { text, options } = liftTableClauses(lifted.text)
-    const parsed = parseSync(text) as { readonly stmts?: readonly { readonly stmt?: Node }[] }
-    const tree = parsed.stmts?.[0]?.stmt
-    if (tree === undefined) throw new SqlError(SqlState.syntaxError, 'no statement was found')
-    return { source, text, start, tree, lakeCommand: null, travels, tableOptions: options }
+    const insert = liftInsertClauses(text)
+    const found = treeOf(insert.text)
+    if (found === undefined) throw new SqlError(SqlState.syntaxError, 'no statement was found')
+    const tree = insert.predicate === undefined ? found : withPredicate(found, insert.predicate)
+    return {
+      source,
+      text,
+      start,
+      tree,
+      lakeCommand: null,
+      travels,
+      tableOptions: options,
+      insertOptions: insert.options,
+    }
   } catch (thrown) {
     throw translate(thrown, start)
   }
+}
+
+function treeOf(text: string): Node | undefined {
+  const parsed = parseSync(text) as { readonly stmts?: readonly { readonly stmt?: Node }[] }
+  return parsed.stmts?.[0]?.stmt
+}
+
+/** The tree of an INSERT with the predicate of REPLACE WHERE as its `whereClause`. */
+function withPredicate(tree: Node, predicate: string): Node {
+  const select = nodeOf(treeOf(predicate), 'SelectStmt')
+  const list = listOf(select?.targetList)
+  const whereClause = nodeOf(list[0], 'ResTarget')?.val
+  const insert = nodeOf(tree, 'InsertStmt')
+  return insert === undefined ? tree : { InsertStmt: { ...insert, whereClause } }
 }
 
 function translate(thrown: unknown, start: number): unknown {

@@ -4,6 +4,7 @@ import { Oid } from '../catalog/pg-types.js'
 import { quoteIdentifier, quoteLiteral } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { type IdentityColumn, identityOf } from '../storage/identity-column.js'
 import { engineTypeOf, type Schema, type StructField } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { analyzeExpression, plainPlace } from './analyze-expression.js'
@@ -26,6 +27,8 @@ export interface TargetColumn {
   readonly defaultText: string | undefined
   /** What computes a generated column; undefined for others. */
   readonly generatedText: string | undefined
+  /** How an identity column counts; undefined for others. */
+  readonly identity?: IdentityColumn | undefined
 }
 
 /** The columns of `schema` in order. */
@@ -35,6 +38,7 @@ export function targetColumns(schema: Schema): readonly TargetColumn[] {
     type: targetType(field),
     defaultText: textOf(field.metadata.CURRENT_DEFAULT),
     generatedText: textOf(field.metadata['delta.generationExpression']),
+    identity: identityOf(field),
   }))
 }
 
@@ -180,9 +184,15 @@ function postgresText(text: string): string {
     .replaceAll(/\b(current_timestamp|current_date)\s*\(\s*\)/gi, '$1')
 }
 
-/** The text of a default, as DuckDB computes it for `column`. */
+/** The text of a default, as DuckDB computes it for `column`; 0A000 for an identity column. */
 export function defaultValue(analysis: Analysis, column: TargetColumn): string {
   const engine = printEngineType(column.type.engine)
+  if (column.identity !== undefined) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      `only INSERT can give identity column "${column.field.name}" its next value`,
+    )
+  }
   if (column.defaultText === undefined) return `CAST(NULL AS ${engine})`
   const value = storedExpression(analysis, column.defaultText, new Scope(undefined), 'the default')
   return assign(analysis, value, column).sql

@@ -115,7 +115,8 @@ function partitionColumn(schema: Schema, name: string): StructField {
 /** Names that the Parquet of other engines cannot hold; column mapping stores others instead. */
 const ODD = /[ ,;{}()\n\t=]/
 
-function requireNames(schema: Schema, mapped: boolean): void {
+/** 42701 for two columns of one name, 42602 for a name that only column mapping can store. */
+export function requireNames(schema: Schema, mapped: boolean): void {
   const visit = (fields: readonly StructField[]): void => {
     const seen = new Set<string>()
     for (const field of fields) {

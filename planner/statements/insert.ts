@@ -1,6 +1,8 @@
 /** INSERT. */
 
-import { describeInsert, runInsert } from '../insert.js'
+import { describeInsert, type InsertSettings, runInsert } from '../insert.js'
+import { notSupported } from '../refusal.js'
+import type { SessionContext } from '../session-context.js'
 import type { StatementKind } from '../statement-kind.js'
 import { describeTemporaryInsert, insertTemporary } from '../temporary-change.js'
 import { parametersFound } from './change.js'
@@ -13,15 +15,19 @@ export const INSERT: StatementKind = {
     const context = session.queryContext()
     const { parameterTypes, columns } =
       table === undefined
-        ? await describeInsert(statement, fields, oids, context)
+        ? await describeInsert(statement, fields, oids, context, insertSettings(session))
         : await describeTemporaryInsert(statement, fields, oids, context, table)
     return { parameterTypes: parametersFound(shape, parameterTypes), columns }
   },
   open: ({ session, statement, fields, values, oids, cancellation }) => {
     const table = temporaryTarget(session, fields)
     const context = session.queryContext()
+    const { byName, overwrite, replaceWhere } = statement.insertOptions
+    if (table !== undefined && (byName || overwrite || replaceWhere !== undefined)) {
+      throw notSupported('INSERT OVERWRITE, BY NAME and REPLACE WHERE on a temporary table')
+    }
     return table === undefined
-      ? runInsert(statement, fields, values, context, cancellation, oids)
+      ? runInsert(statement, fields, values, context, cancellation, oids, insertSettings(session))
       : insertTemporary(session.temporary, table, {
           statement,
           fields,
@@ -31,4 +37,11 @@ export const INSERT: StatementKind = {
           cancellation,
         })
   },
+}
+
+function insertSettings({ settings }: SessionContext): InsertSettings {
+  return {
+    dynamicPartitions: settings.get('lakegate.partition_overwrite_mode') === 'dynamic',
+    schemaEvolution: settings.get('lakegate.schema_evolution') === 'on',
+  }
 }

@@ -456,12 +456,20 @@ async function lintDataFile(
   const url = quoteLiteral(escapeGlob(path))
   const relation = `read_parquet(${url}, hive_partitioning = false)`
   const partitions = partitionNames(metadata)
-  const fields = fieldsOf(metadata).filter(
+  const columns = fieldsOf(metadata).filter(
     (field) => !partitions.includes(physical(field)) && field.type !== 'void',
   )
   const mapped = ((metadata.configuration as Json)['delta.columnMapping.mode'] ?? 'none') !== 'none'
   const nodes = await connection.query(
     `SELECT name, coalesce(num_children, 0)::INTEGER, field_id::INTEGER, type, converted_type, precision::INTEGER, scale::INTEGER, logical_type FROM parquet_schema(${url})`,
+  )
+  // A file that is older than a column knows nothing of it: neither its schema nor its statistics.
+  const counted = (JSON.parse(file.stats ?? '{}') as { nullCount?: Json }).nullCount ?? {}
+  const fields = columns.filter(
+    (field) =>
+      field.nullable === false ||
+      physical(field) in counted ||
+      nodes.some(([name]) => name === physical(field)),
   )
   let position = 1
   const visit = (expected: readonly Field[], count: number, names: string): void => {
