@@ -9,6 +9,7 @@ import { analyzeExpression, plainPlace } from './analyze-expression.js'
 import { analyzeSourceQuery } from './analyze-query.js'
 import type { Analysis, AnalyzedQuery, OutputColumn } from './analysis.js'
 import { deltaTypeOf } from './create-table.js'
+import { FOLDED_ROWS_MIN, foldRows, type ValueList } from './folded-values.js'
 import type { InsertOptions } from './insert-clauses.js'
 import { Scope } from './scope.js'
 import { type SqlType, sqlType, typeOfEngine } from './sql-type.js'
@@ -30,6 +31,8 @@ export interface InsertSource {
   /** Columns that the table is to get. */
   readonly newFields: readonly StructField[]
   readonly levels: AnalyzedQuery['levels']
+  /** What the lists of a folded VALUES are bound to. */
+  readonly lists: readonly ValueList[]
 }
 
 interface NamedTarget {
@@ -41,7 +44,8 @@ interface NamedTarget {
  * The rows of an InsertStmt's fields, for `columns` of the table named `table`.
  *
  * 42601 when expressions and columns do not pair, 42701 for a column named twice, 42703 for one
- * that the table lacks, unless `options` let the table get it.
+ * that the table lacks, unless `options` let the table get it. A long VALUES becomes lists if
+ * `folds`.
  */
 export function insertSource(
   analysis: Analysis,
@@ -49,6 +53,7 @@ export function insertSource(
   columns: readonly TargetColumn[],
   table: string,
   options: InsertOptions,
+  folds: boolean,
 ): InsertSource {
   const named = listOf(fields.cols).map((node): NamedTarget => {
     const target = nodeOf(node, 'ResTarget') ?? {}
@@ -61,7 +66,8 @@ export function insertSource(
   if (options.byName && named.length > 0) {
     throw new SqlError(SqlState.syntaxError, 'INSERT BY NAME takes no list of columns')
   }
-  if (select === undefined) return { sql: 'SELECT 1', targets: [], newFields: [], levels: [] }
+  if (select === undefined)
+    return { sql: 'SELECT 1', targets: [], newFields: [], levels: [], lists: [] }
   const isPlain =
     select.valuesLists !== undefined &&
     select.withClause === undefined &&
@@ -72,7 +78,7 @@ export function insertSource(
   const mayGrow = options.schemaEvolution && named.some(({ name }) => !has(columns, name))
   if (isPlain && !mayGrow) {
     const targets = named.length > 0 ? namedColumns(analysis, named, columns, table) : columns
-    return values(analysis, select, targets, named.length > 0)
+    return values(analysis, select, targets, named.length > 0, folds)
   }
   const whole =
     fields.withClause === undefined ? select : { ...select, withClause: fields.withClause }
@@ -139,6 +145,7 @@ function values(
   select: Node,
   targets: readonly TargetColumn[],
   named: boolean,
+  folds: boolean,
 ): InsertSource {
   const scope = new Scope(undefined)
   const place = plainPlace('VALUES')
@@ -157,34 +164,33 @@ function values(
       ? `CAST(NULL AS ${printEngineType(column.type.engine)})`
       : defaultValue(analysis, column),
   )
+  const flagged = used.flatMap((_, i) => (defaults[i] === 'some' ? [i] : []))
   const rows = lists.map((list) => {
     if (list.length !== width) {
       throw analysis.error(SqlState.syntaxError, 'VALUES lists must all be the same length', -1)
     }
-    const cells: string[] = []
-    const flags: string[] = []
-    for (const [i, node] of list.entries()) {
+    const cells = list.map((node, i) => {
       const column = used[i] as TargetColumn
-      cells.push(
-        isDefault(node)
-          ? (fillers[i] as string)
-          : assign(analysis, analyzeExpression(analysis, node, scope, place), column).sql,
-      )
-      if (defaults[i] === 'some') flags.push(String(isDefault(node)))
-    }
-    return `(${[...cells, ...flags].join(', ')})`
+      if (isDefault(node)) return fillers[i] as string
+      return assign(analysis, analyzeExpression(analysis, node, scope, place), column).sql
+    })
+    return [...cells, ...flagged.map((i) => String(isDefault(list[i])))]
   })
-  const flagged = used.flatMap((_, i) => (defaults[i] === 'some' ? [`d${i + 1}`] : []))
-  const names = [...used.map((_, i) => `c${i + 1}`), ...flagged]
+  const folded = folds && rows.length >= FOLDED_ROWS_MIN ? foldRows(rows) : null
+  const names = [...used, ...flagged].map((_, i) => `c${i + 1}`).join(', ')
+  const source =
+    folded?.sql ??
+    `SELECT * FROM (VALUES ${rows.map((row) => `(${row.join(', ')})`).join(', ')}) AS r(${names})`
   const typed = used.map(
     (column, i) => `CAST(v.c${i + 1} AS ${printEngineType(column.type.engine)}) AS c${i + 1}`,
   )
-  const items = [...typed, ...flagged.map((name) => `v.${name} AS ${name}`)]
+  const items = [...typed, ...flagged.map((i, at) => `v.c${used.length + at + 1} AS d${i + 1}`)]
   return {
-    sql: `SELECT ${items.join(', ')} FROM (VALUES ${rows.join(', ')}) AS v(${names.join(', ')})`,
+    sql: `SELECT ${items.join(', ')} FROM (${source}) AS v`,
     targets: used.map((column, i) => ({ column, defaults: defaults[i] ?? 'none' })),
     newFields: [],
     levels: [],
+    lists: folded?.lists ?? [],
   }
 }
 
@@ -246,6 +252,7 @@ function rowsOf(
     targets: used.map((column) => ({ column, defaults: 'none' })),
     newFields,
     levels: query.levels,
+    lists: [],
   }
 }
 

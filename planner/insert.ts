@@ -30,13 +30,20 @@ import { analyzeExpression, booleanOf, plainPlace, settled } from './analyze-exp
 import { uniqueNames } from './analyze-query.js'
 import type { Analysis, AnalyzedQuery, OutputColumn } from './analysis.js'
 import { type ChangePlan, planChange, rewrite } from './change-rows.js'
+import { bindLists, type ValueList } from './folded-values.js'
 import { type InsertOptions, PLAIN_INSERT } from './insert-clauses.js'
 import { insertSource, type SourceTarget } from './insert-source.js'
 import { outputName } from './output-names.js'
 import { numberParameters } from './parameter-marker.js'
 import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
-import { analyze, type QueryContext, resultColumns, scanText } from './query.js'
+import {
+  analyze,
+  type AnalyzedStatement,
+  type QueryContext,
+  resultColumns,
+  scanText,
+} from './query.js'
 import type { ResultColumn } from './result.js'
 import { ReadySource } from './row-source.js'
 import { type StatementChange, TableChange } from './table-change.js'
@@ -61,9 +68,15 @@ export interface InsertPlan extends AnalyzedQuery {
   readonly newFields: readonly StructField[]
   /** Identity columns by name that hand out a number for each row, or for some. */
   readonly identities: ReadonlyMap<string, IdentityColumn>
+  /** What the lists in the text are to be bound to; see `bindLists`. */
+  readonly lists: readonly ValueList[]
 }
 
-/** The rows that the fields of an InsertStmt make for `columns` of a table. */
+/**
+ * The rows that the fields of an InsertStmt make for `given` columns of a table.
+ *
+ * A long VALUES may become lists when the caller binds them (`folds`).
+ */
 export function planInsert(
   analysis: Analysis,
   fields: Node,
@@ -71,8 +84,9 @@ export function planInsert(
   snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
   given: readonly TargetColumn[] = targetColumns(snapshot.schema),
   options: InsertOptions = PLAIN_INSERT,
+  folds = false,
 ): InsertPlan {
-  const source = insertSource(analysis, fields, given, table.name, options)
+  const source = insertSource(analysis, fields, given, table.name, options, folds)
   const columns = [...given, ...targetColumns({ fields: source.newFields })]
   const sources = new Map(source.targets.map((target, i) => [target.column.field.name, i]))
   const overriding = String(fields.override ?? '')
@@ -138,6 +152,7 @@ export function planInsert(
     returningAlias,
     newFields: source.newFields,
     identities,
+    lists: source.lists,
   }
 }
 
@@ -271,21 +286,24 @@ export async function runInsert(
   return context.pool.with(async (connection) => {
     connection.attach(cancellation)
     try {
-      let plan: InsertPlan | undefined
-      const analyzed = await analyze(
-        statement,
-        oids,
-        values,
-        context,
-        connection,
-        true,
-        (analysis) => {
-          plan = planInsert(analysis, fields, table, snapshot, undefined, options)
+      const planned = async (folds: boolean): Promise<PlannedInsert> => {
+        let plan: InsertPlan | undefined
+        const build = (analysis: Analysis): InsertPlan => {
+          plan = planInsert(analysis, fields, table, snapshot, undefined, options, folds)
           return plan
-        },
-      )
-      assert(plan !== undefined, 'the analysis has planned')
-      const { sql, values: bound } = await scanText(analyzed, values, context, connection)
+        }
+        const analyzed = await analyze(statement, oids, values, context, connection, true, build)
+        assert(plan !== undefined, 'the analysis has planned')
+        return { plan, analyzed }
+      }
+      let { plan, analyzed } = await planned(true)
+      let lists = bindLists(analyzed.query.sql, plan.lists, values)
+      if (lists === null) {
+        ;({ plan, analyzed } = await planned(false))
+        lists = { sql: analyzed.query.sql, values }
+      }
+      const text = { ...analyzed, query: { ...analyzed.query, sql: lists.sql } }
+      const { sql, values: bound } = await scanText(text, lists.values, context, connection)
       const target = withNewColumns(snapshot, plan.newFields)
       const call: WriteCall = { plan, snapshot, target, values, context, connection }
       const { written, rows } =
@@ -312,6 +330,11 @@ export async function runInsert(
       connection.attach(undefined)
     }
   })
+}
+
+interface PlannedInsert {
+  readonly plan: InsertPlan
+  readonly analyzed: AnalyzedStatement
 }
 
 /** What settings say of every INSERT. */
