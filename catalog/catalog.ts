@@ -32,6 +32,14 @@ export type Relation =
 type CatalogAction =
   | { readonly createView: View & { readonly replace: boolean } }
   | { readonly dropView: { readonly layer: string; readonly name: string } }
+  /** A comment on a view, or on a layer when `name` is null; null takes it away. */
+  | {
+      readonly comment: {
+        readonly layer: string
+        readonly name: string | null
+        readonly text: string | null
+      }
+    }
   /** The table of that id is dropped; another table may take its place and its log. */
   | { readonly dropTable: DroppedTable }
   | { readonly undropTable: { readonly path: string; readonly id: string } }
@@ -79,6 +87,8 @@ export class Catalog {
   readonly #dropped = new Map<string, DroppedTable>()
   readonly #registrations = new Registrations()
   readonly #layers = new Layers()
+  /** Comments on layers and views, by their keys. */
+  readonly #comments = new Map<string, string>()
   #next = 0
 
   /** `tableId` answers the id in a table's newest metadata. */
@@ -326,6 +336,24 @@ export class Catalog {
     return this.#dropped.has(`${path} ${await this.#tableId(path)}`)
   }
 
+  /** Comments on a view, or on a layer when `name` is null; null takes the comment away. */
+  async comment(layer: string, name: string | null, text: string | null): Promise<void> {
+    await this.#commit({ comment: { layer, name, text } }, async () => {
+      if (name === null && !(await this.layers()).includes(layer)) {
+        throw new SqlError(SqlState.invalidSchemaName, `schema "${layer}" does not exist`)
+      }
+      if (name !== null && !this.#views.has(keyOf(layer, name))) {
+        throw new SqlError(SqlState.undefinedTable, `relation "${name}" does not exist`)
+      }
+    })
+  }
+
+  /** The comment on a view, or on a layer when `name` is null; null without one. */
+  async commentOn(layer: string, name: string | null): Promise<string | null> {
+    await this.#replay()
+    return this.#comments.get(keyOf(layer, name ?? '')) ?? null
+  }
+
   async #findTable(layer: string, name: string): Promise<TableName | null> {
     if (/[/\\]|^[._]/.test(layer) || /[/\\]|^[._]/.test(name) || layer === '' || name === '') {
       return null
@@ -395,6 +423,11 @@ export class Catalog {
       this.#views.set(keyOf(view.layer, view.name), view)
     } else if ('dropView' in action) {
       this.#views.delete(keyOf(action.dropView.layer, action.dropView.name))
+      this.#comments.delete(keyOf(action.dropView.layer, action.dropView.name))
+    } else if ('comment' in action) {
+      const { layer, name, text } = action.comment
+      if (text === null) this.#comments.delete(keyOf(layer, name ?? ''))
+      else this.#comments.set(keyOf(layer, name ?? ''), text)
     } else if ('dropTable' in action) {
       const key = `${action.dropTable.path} ${action.dropTable.id}`
       this.#dropped.delete(key)

@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache'
 import { loadModule, parseSync } from 'libpg-query'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { rewriteAlter } from './alter-syntax.js'
 import {
   type LakeCommand,
   liftTimeTravel,
@@ -91,8 +92,9 @@ function parseOne(source: string, start: number): ParsedStatement {
   }
   const lifted = liftTimeTravel(source)
   const { travels } = lifted
+  const altered = rewriteAlter(lifted.text)
   try {
-    const { text, options } = liftTableClauses(lifted.text)
+    const { text, options } = liftTableClauses(altered)
     const insert = liftInsertClauses(text)
     const found = treeOf(insert.text)
     if (found === undefined) throw new SqlError(SqlState.syntaxError, 'no statement was found')
@@ -108,7 +110,9 @@ function parseOne(source: string, start: number): ParsedStatement {
       insertOptions: insert.options,
     }
   } catch (thrown) {
-    throw translate(thrown, start)
+    const error = translate(thrown, start)
+    // Places in words that the client did not write mean nothing to it.
+    throw altered !== lifted.text && error instanceof SqlError ? error.at(undefined) : error
   }
 }
 
