@@ -298,11 +298,39 @@ export class Catalog {
     )
   }
 
-  /** Gives a table another name; its folder stays where it is. 42P07 when the name is taken. */
-  async renameTable(table: TableName, layer: string, name: string): Promise<void> {
+  /**
+   * Gives a table another name; its folder stays where it is. 42P07 when the name is taken.
+   *
+   * `followers` are the views that name it, as they are to be from now on.
+   */
+  async renameTable(
+    table: TableName,
+    layer: string,
+    name: string,
+    followers: readonly View[] = [],
+  ): Promise<void> {
     const from = { layer: table.layer, name: table.name }
     const to = { layer, name, path: table.path }
-    await this.#commit({ renameTable: { from, to } }, () => this.#requireFree(layer, name))
+    await this.#commit({ all: [{ renameTable: { from, to } }, ...replacing(followers)] }, () =>
+      this.#requireFree(layer, name),
+    )
+  }
+
+  /** Gives a view another name, its comment with it; 42P07 when the name is taken. */
+  async renameView(
+    view: View,
+    layer: string,
+    name: string,
+    followers: readonly View[] = [],
+  ): Promise<void> {
+    const text = await this.commentOn(view.layer, view.name)
+    const actions: readonly CatalogAction[] = [
+      { dropView: { layer: view.layer, name: view.name } },
+      { createView: { ...view, layer, name, replace: false } },
+      ...(text === null ? [] : [{ comment: { layer, name, text } }]),
+      ...replacing(followers),
+    ]
+    await this.#commit({ all: actions }, () => this.#requireFree(layer, name))
   }
 
   async #requireFree(layer: string, name: string): Promise<void> {
@@ -322,7 +350,8 @@ export class Catalog {
   /** Whether the folder `path` is free for a table of its own name: no other name stands for it. */
   async isOwnFolder(path: string): Promise<boolean> {
     await this.#replay()
-    return this.#registrations.nameOf(path) === undefined
+    const other = this.#registrations.nameOf(path)
+    return other === undefined || `${other.layer}/${other.name}` === path
   }
 
   /** Rank and defaults of a layer. */
@@ -449,6 +478,10 @@ export class Catalog {
       )
     }
   }
+}
+
+function replacing(views: readonly View[]): readonly CatalogAction[] {
+  return views.map((view) => ({ createView: { ...view, replace: true } }))
 }
 
 function entryPath(version: number): string {

@@ -307,6 +307,14 @@ async function newName(
     throw new SqlError(SqlState.invalidName, `"${name}" cannot be the name of a table`)
   }
   const found = await catalog.resolve([layer, name], [])
+  if (found === null && !(await catalog.isOwnFolder(`${layer}/${name}`))) {
+    // Its log is another table's history: a table made here would take that one's files away.
+    throw new SqlError(
+      SqlState.objectNotInPrerequisiteState,
+      `the folder "${layer}/${name}" belongs to a table that was renamed`,
+      { hint: 'Choose another name for the new table, and rename it afterwards.' },
+    )
+  }
   const created = context.block.createdTable(layer, name)
   return {
     table: { layer, name, path: `${layer}/${name}` },
