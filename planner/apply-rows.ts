@@ -30,14 +30,15 @@ import {
   resultColumns,
   type ScannedTable,
 } from './query.js'
-import { type RowChangeKind, tagOf } from './row-change-kind.js'
 import { ReadySource } from './row-source.js'
 import type { ResultColumn } from './result.js'
 import {
   ACTION,
   ACTION_COLUMN,
   columnList,
+  type RowChangeKind,
   type RowChangePlan,
+  tagOf,
   TARGET,
   temporaryName,
 } from './row-change.js'
@@ -101,6 +102,17 @@ export function runRowChange(
     const change = block.changing(table, kind.command, () => new TableChange(table, snapshot))
     return work.run(plan, texts, asked, change, report)
   })
+}
+
+/** As runRowChange, for a part of a statement: what it does is handed to `change`. */
+export function changeRows(
+  call: RowChangeCall,
+  kind: RowChangeKind,
+  change: Pick<TableChange, 'apply'>,
+): Promise<Execution> {
+  return withPlan(call, kind, (work, { plan, texts, asked }) =>
+    work.run(plan, texts, asked, change, () => {}),
+  )
 }
 
 /** How a change would be carried out: the files of the table that may be looked into, and DuckDB's plan. */
@@ -241,7 +253,7 @@ class RowChangeWork {
     plan: RowChangePlan,
     texts: readonly string[],
     asked: Predicate,
-    change: TableChange,
+    change: Pick<TableChange, 'apply'>,
     report: (report: RowChangeReport) => void,
   ): Promise<Execution> {
     const { context } = this.#call

@@ -3,18 +3,27 @@
 import type { AddFile } from '../storage/actions.js'
 import type { CommitDescription } from '../storage/commit-info.js'
 
-/** The description of a commit that carries out `operations`, Delta's names, in order. */
+/**
+ * The description of a commit that carries out `operations`, Delta's names, in order; `parameters`
+ * are those of a single one.
+ */
 export function describeChange(
   operations: readonly string[],
   adds: readonly AddFile[],
   removes: readonly unknown[],
   metrics: ReadonlyMap<string, number> = new Map(),
+  parameters: CommitDescription['parameters'] | null = null,
 ): CommitDescription {
   const [first = 'WRITE'] = operations
   const operation = operations.every((one) => one === first) ? first : 'TRANSACTION'
   return {
     operation,
-    parameters: operation === 'WRITE' ? { mode: 'Append' } : { statements: operations.join(', ') },
+    parameters:
+      operations.length === 1 && parameters !== null
+        ? parameters
+        : operation === 'WRITE'
+          ? { mode: 'Append' }
+          : { statements: operations.join(', ') },
     metrics: {
       numFiles: adds.length,
       numAddedFiles: adds.length,

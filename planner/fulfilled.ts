@@ -6,5 +6,6 @@ import type { Obligation } from '../storage/table-protocol.js'
 export const FULFILLED: ReadonlySet<Obligation> = new Set<Obligation>([
   'checkConstraints',
   'generatedColumns',
+  'identityColumns',
   'charVarchar',
 ])

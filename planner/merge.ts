@@ -108,6 +108,7 @@ export function planMerge(
     }),
   )
   requireReachable(analysis, clauses)
+  if (clauses.some(({ action }) => action === ACTION.insert)) requireNoIdentity(analysis, columns)
   const has = (match: Match): boolean => clauses.some((clause) => clause.match === match)
   const join = has('by-source')
     ? has('by-target')
@@ -370,5 +371,14 @@ function requireReachable(analysis: Analysis, clauses: readonly Clause[]): void 
       )
     }
     if (condition === '') closed.add(match)
+  }
+}
+
+/** Numbers of identity columns are handed out by INSERT alone. */
+export function requireNoIdentity(analysis: Analysis, columns: readonly TargetColumn[]): void {
+  if (columns.some(({ identity }) => identity !== undefined)) {
+    throw analysis.notSupported(
+      'inserting into a table with identity columns by MERGE or ON CONFLICT',
+    )
   }
 }

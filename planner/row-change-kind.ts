@@ -1,23 +1,11 @@
 /** RowChangeKind: which statements change single rows of a lake table, and how each is planned. */
 
-import type { TableName } from '../catalog/catalog.js'
-import type { Snapshot } from '../storage/snapshot.js'
-import type { Analysis } from './analysis.js'
 import { planMerge } from './merge.js'
 import type { ParsedStatement } from './parse.js'
-import type { RowChangePlan } from './row-change.js'
+import type { RowChangeKind } from './row-change.js'
 import { planRowUpdate } from './row-update.js'
 import { kindOf, type Node } from './syntax-tree.js'
 import { planUpsert } from './upsert.js'
-
-/** What a kind of statement is called in history and tags, and how it is planned. */
-export interface RowChangeKind {
-  /** In Delta's words: `UPDATE`, `DELETE`, `MERGE`. */
-  readonly operation: 'UPDATE' | 'DELETE' | 'MERGE'
-  /** In PostgreSQL's words. */
-  readonly command: 'UPDATE' | 'DELETE' | 'MERGE' | 'INSERT'
-  readonly plan: (analysis: Analysis, table: TableName, snapshot: Snapshot) => RowChangePlan
-}
 
 /** How `statement` changes rows; undefined for an INSERT that only adds, and for all others. */
 export function rowChangeKind(statement: ParsedStatement, fields: Node): RowChangeKind | undefined {
@@ -51,9 +39,4 @@ function update(kind: 'UPDATE' | 'DELETE', fields: Node): RowChangeKind {
     command: kind,
     plan: (analysis, table, snapshot) => planRowUpdate(analysis, fields, kind, table, snapshot),
   }
-}
-
-/** The command tag: `UPDATE 3`, `INSERT 0 3`. */
-export function tagOf({ command }: RowChangeKind, rowCount: number): string {
-  return command === 'INSERT' ? `INSERT 0 ${rowCount}` : `${command} ${rowCount}`
 }

@@ -254,7 +254,19 @@ export function assignedText(
       { detail: `Column "${column.field.name}" is a generated column.` },
     )
   }
+  if (isDefault && column.identity !== undefined) {
+    throw analysis.notSupported('DEFAULT for an identity column in UPDATE')
+  }
   if (isDefault) return defaultValue(analysis, column)
+  if (column.identity?.allowExplicitInsert === false) {
+    throw new SqlError(
+      SqlState.generatedAlways,
+      `column "${column.field.name}" can only be updated to DEFAULT`,
+      {
+        detail: `Column "${column.field.name}" is an identity column defined as GENERATED ALWAYS.`,
+      },
+    )
+  }
   return assign(analysis, analyzeExpression(analysis, node, scope, plainPlace('UPDATE')), column)
     .sql
 }

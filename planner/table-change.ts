@@ -1,5 +1,6 @@
 /** TableChange: what a transaction block has done to one table and not committed yet. */
 
+import { isDeepStrictEqual } from 'node:util'
 import type { TableName } from '../catalog/catalog.js'
 import type { AddFile, Protocol } from '../storage/actions.js'
 import { deletionVectorId } from '../storage/deletion-vector.js'
@@ -30,6 +31,23 @@ interface ChangeState {
   /** Counts for the history, by Delta's names. */
   readonly metrics: ReadonlyMap<string, number>
   readonly definition: NewTable | null
+  /** Metadata domains that are set, or removed (null). */
+  readonly domains: ReadonlyMap<string, string | null>
+  readonly parameters: { readonly [name: string]: string } | null
+}
+
+/** What one statement does to a table. */
+export interface StatementChange {
+  readonly operation: string
+  /** What DESCRIBE HISTORY says of the operation. */
+  readonly parameters?: { readonly [name: string]: string }
+  readonly adds?: readonly AddFile[]
+  readonly removes?: readonly DataFile[]
+  readonly reads?: readonly Read[]
+  /** Counts for the history, by Delta's names. */
+  readonly metrics?: Readonly<Record<string, number>>
+  readonly definition?: NewTable
+  readonly domains?: ReadonlyMap<string, string | null>
 }
 
 /**
@@ -57,6 +75,8 @@ export class TableChange {
       operations: [],
       metrics: new Map(),
       definition,
+      domains: new Map(base === null ? definition?.domains : undefined),
+      parameters: null,
     }
   }
 
@@ -69,14 +89,7 @@ export class TableChange {
   }
 
   /** Notes a statement's outcome: files it made, files it took away, and what it looked at. */
-  apply(change: {
-    readonly operation: string
-    readonly adds?: readonly AddFile[]
-    readonly removes?: readonly DataFile[]
-    readonly reads?: readonly Read[]
-    readonly metrics?: Readonly<Record<string, number>>
-    readonly definition?: NewTable
-  }): void {
+  apply(change: StatementChange): void {
     const gone = new Set((change.removes ?? []).map((file) => file.add.path))
     const state = this.#state
     const known = new Set(state.adds.map((add) => add.path))
@@ -94,6 +107,8 @@ export class TableChange {
       operations: [...state.operations, change.operation],
       metrics,
       definition: change.definition ?? state.definition,
+      domains: new Map([...state.domains, ...(change.domains ?? [])]),
+      parameters: change.parameters ?? null,
     }
   }
 
@@ -119,20 +134,31 @@ export class TableChange {
       files,
       sizeBytes: files.sizeBytes,
       transactions: this.base?.transactions ?? new Map(),
-      domains: this.base?.domains ?? new Map(),
+      domains: this.#domains(),
     }
+  }
+
+  #domains(): ReadonlyMap<string, string> {
+    const domains = new Map(this.base?.domains)
+    for (const [domain, configuration] of this.#state.domains) {
+      if (configuration === null) domains.delete(domain)
+      else domains.set(domain, configuration)
+    }
+    return domains
   }
 
   /** Whether there is anything to commit. */
   get isEmpty(): boolean {
     const { adds, removes, definition } = this.#state
-    return adds.length === 0 && removes.length === 0 && definition === null
+    const isUnchanged = definition === null && this.#state.domains.size === 0
+    return adds.length === 0 && removes.length === 0 && isUnchanged
   }
 
   /** Whether there are only files to add, whatever the table holds. */
   get #isBlindAppend(): boolean {
-    const { removes, reads, definition } = this.#state
-    return removes.length === 0 && reads.length === 0 && definition === null
+    const { removes, reads, definition, domains } = this.#state
+    const changesFiles = removes.length > 0 || reads.length > 0
+    return !changesFiles && definition === null && domains.size === 0
   }
 
   /**
@@ -144,7 +170,7 @@ export class TableChange {
   async commit(gateway: Gateway): Promise<void> {
     if (this.isEmpty) return
     const { store, engine } = gateway
-    const { adds, removes, reads, definition, operations, metrics } = this.#state
+    const { adds, removes, reads, definition, operations, metrics, parameters } = this.#state
     if (this.base !== null && this.#isBlindAppend) {
       const appended = await gateway.appends.append(this.base, adds, operations)
       if (appended.kind === 'conflict') throw conflictError(this.table, appended)
@@ -154,17 +180,31 @@ export class TableChange {
     let transaction: Transaction
     if (this.base === null) {
       if (definition === null) throw new Error('a new table has a definition')
-      transaction = Transaction.create(store, definition, options)
+      const domains = this.#domains()
+      transaction = Transaction.create(store, { ...definition, domains }, options)
     } else {
       transaction = await Transaction.begin(store, this.base, options)
       if (definition !== null) {
-        transaction.setMetadata(definition.metadata, raised(this.base, definition))
+        const protocol = raised(this.base, definition)
+        transaction.setMetadata(
+          definition.metadata,
+          isDeepStrictEqual(protocol, this.base.protocol) ? undefined : protocol,
+        )
+      }
+    }
+    if (this.base !== null) {
+      for (const [domain, configuration] of this.#state.domains) {
+        // Of a domain that was never there, nothing is removed.
+        if (configuration === null && !this.base.domains.has(domain)) continue
+        transaction.setDomain(domain, configuration)
       }
     }
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
     transaction.remove(removes)
     transaction.add(adds)
-    const result = await transaction.commit(describeChange(operations, adds, removes, metrics))
+    const result = await transaction.commit(
+      describeChange(operations, adds, removes, metrics, parameters),
+    )
     if (result.kind === 'conflict') throw conflictError(this.table, result)
     gateway.inBackground(maintainLog(store, engine, transaction))
   }
@@ -172,6 +212,7 @@ export class TableChange {
 
 /** A replaced table keeps the features its log already promises. */
 function raised(base: Snapshot, definition: { readonly protocol: Protocol }): Protocol {
+  if (isDeepStrictEqual(base.protocol, definition.protocol)) return base.protocol
   const lists = (name: 'readerFeatures' | 'writerFeatures'): string[] => [
     ...new Set([...(base.protocol[name] ?? []), ...(definition.protocol[name] ?? [])]),
   ]

@@ -4,6 +4,7 @@ import { Oid } from '../catalog/pg-types.js'
 import { quoteIdentifier, quoteLiteral } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { type IdentityColumn, identityOf } from '../storage/identity-column.js'
 import { engineTypeOf, type Schema, type StructField } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { analyzeExpression, plainPlace } from './analyze-expression.js'
@@ -26,6 +27,8 @@ export interface TargetColumn {
   readonly defaultText: string | undefined
   /** What computes a generated column; undefined for others. */
   readonly generatedText: string | undefined
+  /** How an identity column counts; undefined for others. */
+  readonly identity?: IdentityColumn | undefined
 }
 
 /** The columns of `schema` in order. */
@@ -35,6 +38,7 @@ export function targetColumns(schema: Schema): readonly TargetColumn[] {
     type: targetType(field),
     defaultText: textOf(field.metadata.CURRENT_DEFAULT),
     generatedText: textOf(field.metadata['delta.generationExpression']),
+    identity: identityOf(field),
   }))
 }
 
@@ -173,16 +177,22 @@ export function storedExpression(
   }
 }
 
-/** Spark's spellings that PostgreSQL's parser does not take. */
-function postgresText(text: string): string {
+/** An expression of Spark's with the spellings that PostgreSQL's parser takes. */
+export function postgresText(text: string): string {
   return text
     .replaceAll('`', '"')
     .replaceAll(/\b(current_timestamp|current_date)\s*\(\s*\)/gi, '$1')
 }
 
-/** The text of a default, as DuckDB computes it for `column`. */
+/** The text of a default, as DuckDB computes it for `column`; 0A000 for an identity column. */
 export function defaultValue(analysis: Analysis, column: TargetColumn): string {
   const engine = printEngineType(column.type.engine)
+  if (column.identity !== undefined) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      `only INSERT can give identity column "${column.field.name}" its next value`,
+    )
+  }
   if (column.defaultText === undefined) return `CAST(NULL AS ${engine})`
   const value = storedExpression(analysis, column.defaultText, new Scope(undefined), 'the default')
   return assign(analysis, value, column).sql
@@ -238,7 +248,8 @@ export function checkedRows(
   const tests = constraints.map(({ name, text }) => {
     const condition = storedExpression(analysis, text, inner.scope, 'the constraint')
     const message = `lakegate!23514!new row for relation "${table}" violates check constraint "${name}"`
-    return `WHEN (${condition.sql}) IS FALSE THEN error(${quoteLiteral(message)})`
+    // Delta, unlike PostgreSQL, takes a null for a violation; what is stored here says so where needed.
+    return `WHEN (${condition.sql}) IS NOT TRUE THEN error(${quoteLiteral(message)})`
   })
   if (exempt !== '')
     tests.unshift(`WHEN ${exempt} THEN ${held}.${quoteIdentifier(columns[0]?.field.name ?? '')}`)

@@ -25,6 +25,7 @@ import {
   targetSide,
   temporaryName,
 } from './row-change.js'
+import { requireNoIdentity } from './merge.js'
 import { analyzeAssignments } from './row-update.js'
 import { Scope } from './scope.js'
 import { listOf, type Node, nodeOf } from './syntax-tree.js'
@@ -43,6 +44,7 @@ export function planUpsert(
   snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
 ): RowChangePlan {
   const columns = targetColumns(snapshot.schema)
+  requireNoIdentity(analysis, columns)
   const clause = fields.onConflictClause as Node
   const updates = clause.action === 'ONCONFLICT_UPDATE'
   const keys = conflictKey(clause, snapshot, table.name, columns)

@@ -29,6 +29,7 @@ export const SqlState = {
   invalidRowCountInResultOffsetClause: '2201X',
   invalidEscapeSequence: '22025',
   arraySubscriptError: '2202E',
+  sequenceGeneratorLimitExceeded: '2200H',
   invalidTextRepresentation: '22P02',
   invalidBinaryRepresentation: '22P03',
   badCopyFileFormat: '22P04',

@@ -7,23 +7,25 @@ import {
   runRowChange,
 } from '../apply-rows.js'
 import { planInsert } from '../insert.js'
+import type { Execution } from '../portal.js'
 import { type ScannedTable, withTranslation } from '../query.js'
-import { type RowChangeKind, rowChangeKind, tagOf } from '../row-change-kind.js'
-import { runInsert } from '../insert.js'
+import { type RowChangeKind, tagOf } from '../row-change.js'
+import { rowChangeKind } from '../row-change-kind.js'
 import type { Node } from '../syntax-tree.js'
 import { findTarget } from '../write-target.js'
 
 /**
- * The lines of a plan. With `analyze` the statement is executed, as PostgreSQL does, and they tell
- * what became of each file.
+ * The lines of a plan. With `analyze` the statement is executed, an INSERT by `execute`, as PostgreSQL
+ * does, and they tell what became of each file.
  */
 export async function explainChange(
   call: RowChangeCall,
   analyze: boolean,
   describe: (scan: ScannedTable) => string,
+  execute: () => Promise<Execution>,
 ): Promise<readonly string[]> {
   const kind = rowChangeKind(call.statement, call.fields)
-  if (kind === undefined) return explainInsert(call, analyze, describe)
+  if (kind === undefined) return explainInsert(call, analyze, describe, execute)
   if (analyze) return executed(call, kind, describe)
   const { target, scans, plan } = await explainRowChange(call, kind)
   return [
@@ -66,13 +68,14 @@ async function explainInsert(
   call: RowChangeCall,
   analyze: boolean,
   describe: (scan: ScannedTable) => string,
+  execute: () => Promise<Execution>,
 ): Promise<readonly string[]> {
-  const { statement, fields, values, oids, context, cancellation } = call
+  const { statement, fields, values, context, cancellation } = call
   const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
   const name = `${table.layer}.${table.name}`
   if (analyze) {
     const started = performance.now()
-    const done = await runInsert(statement, fields, values, context, cancellation, oids)
+    const done = await execute()
     const tag = done.kind === 'command' ? done.tag : done.kind === 'rows' ? done.tag(0) : ''
     const ended = performance.now()
     return [`Insert on ${name} (${tag})`, `Execution Time: ${(ended - started).toFixed(3)} ms`]

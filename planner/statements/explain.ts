@@ -68,6 +68,7 @@ async function explain(call: StatementCall): Promise<Execution> {
         },
         analyze,
         scanLine,
+        () => session.dispatch.open(statement, values, cancellation),
       )
       return planRows(lines)
     }

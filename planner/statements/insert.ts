@@ -2,7 +2,9 @@
 
 import { describeRowChange, runRowChange } from '../apply-rows.js'
 import { rowChangeKind } from '../row-change-kind.js'
-import { describeInsert, runInsert } from '../insert.js'
+import { describeInsert, type InsertSettings, runInsert } from '../insert.js'
+import { notSupported } from '../refusal.js'
+import type { SessionContext } from '../session-context.js'
 import type { StatementKind } from '../statement-kind.js'
 import { describeTemporaryInsert, insertTemporary } from '../temporary-change.js'
 import { parametersFound } from './change.js'
@@ -18,7 +20,7 @@ export const INSERT: StatementKind = {
       table === undefined
         ? upsert !== undefined
           ? await describeRowChange({ statement, fields, oids, context }, upsert)
-          : await describeInsert(statement, fields, oids, context)
+          : await describeInsert(statement, fields, oids, context, insertSettings(session))
         : await describeTemporaryInsert(statement, fields, oids, context, table)
     return { parameterTypes: parametersFound(shape, parameterTypes), columns }
   },
@@ -29,8 +31,12 @@ export const INSERT: StatementKind = {
     if (table === undefined && upsert !== undefined) {
       return runRowChange({ statement, fields, values, oids, context, cancellation }, upsert)
     }
+    const { byName, overwrite, replaceWhere } = statement.insertOptions
+    if (table !== undefined && (byName || overwrite || replaceWhere !== undefined)) {
+      throw notSupported('INSERT OVERWRITE, BY NAME and REPLACE WHERE on a temporary table')
+    }
     return table === undefined
-      ? runInsert(statement, fields, values, context, cancellation, oids)
+      ? runInsert(statement, fields, values, context, cancellation, oids, insertSettings(session))
       : insertTemporary(session.temporary, table, {
           statement,
           fields,
@@ -40,4 +46,11 @@ export const INSERT: StatementKind = {
           cancellation,
         })
   },
+}
+
+function insertSettings({ settings }: SessionContext): InsertSettings {
+  return {
+    dynamicPartitions: settings.get('lakegate.partition_overwrite_mode') === 'dynamic',
+    schemaEvolution: settings.get('lakegate.schema_evolution') === 'on',
+  }
 }

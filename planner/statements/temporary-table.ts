@@ -71,7 +71,7 @@ export async function dropTables(
         SqlState.activeSqlTransaction,
         'DROP TABLE cannot run inside a transaction block',
       )
-    } else await catalog.dropTable(found.table.path)
+    } else await catalog.remove({ tables: [found.table] })
   }
   return command('DROP TABLE')
 }
