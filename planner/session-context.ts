@@ -145,6 +145,7 @@ export class SessionContext {
       pool: this.pool,
       block,
       searchPath: this.settings.searchPath(),
+      inputStyle: this.outputStyle,
       temporaryTable: (name) => this.temporary.relation(name),
       sessionFunction: (name, args, executing) => sessionFunction(this, name, args, executing),
     }
