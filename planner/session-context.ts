@@ -146,6 +146,7 @@ export class SessionContext {
       pool: this.pool,
       block,
       searchPath: this.settings.searchPath(),
+      inputStyle: this.outputStyle,
       temporaryTable: (name) => this.temporary.relation(name),
       deletionPolicy: this.settings.get('lakegate.deletion_vectors') as DeletionPolicy,
       sessionFunction: (name, args, executing) => sessionFunction(this, name, args, executing),
