@@ -9,7 +9,7 @@ import type { EnginePool } from './engine-pool.js'
  * Bytes of rows that are kept before they are written: what is written is one data file or more,
  * and twice as much may be in memory, since rows arrive while those before are written.
  */
-const STAGE_BYTES = 256 * 1024 * 1024
+const STAGE_BYTES = 128 * 1024 * 1024
 
 /** A column of the rows as they are kept. */
 export interface StageColumn {

@@ -2,7 +2,7 @@
 
 import { BATCH_ROWS } from '../storage/column-batch.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-import { type CopyFields, NULL_FIELD } from './copy-fields.js'
+import { type CopyFields, FIELD_STRIDE, NULL_FIELD } from './copy-fields.js'
 import type { LineError, Splitter } from './copy-text.js'
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1')
@@ -98,7 +98,7 @@ export class BinarySplitter implements Splitter {
       if (end - at < 4) return -1
       const length = view.getInt32(at)
       at += 4
-      const index = column * BATCH_ROWS + row
+      const index = column * FIELD_STRIDE + row
       if (length === -1) {
         fields.starts[index] = NULL_FIELD
         continue

@@ -7,9 +7,11 @@ import { decimalBytes } from '../storage/engine.js'
 import type { EngineType } from '../storage/engine-type.js'
 import type { IntervalValue, Scalar, TimeTzValue } from '../storage/engine-value.js'
 import { assert, SqlError } from '../storage/errors.js'
-import { type CopyFields, DEFAULT_FIELD } from './copy-fields.js'
+import { type CopyFields, DEFAULT_FIELD, FIELD_STRIDE } from './copy-fields.js'
 import { valueOfBinary, valueOfText } from './copy-value.js'
+import { invalidUtf8 } from './copy-text.js'
 import { daysOf } from './date-time-text.js'
+import { EPOCH_DAYS, EPOCH_MICROS } from './value-binary.js'
 
 /** Heaps of a batch: bytes as they came, bytes whose escapes were resolved, bytes made here. */
 export const RAW_HEAP = 0
@@ -86,7 +88,7 @@ export abstract class ColumnDecoder {
   constructor(column: CopyInColumn, index: number, context: ColumnContext) {
     this.column = column
     this.context = context
-    this.base = index * BATCH_ROWS
+    this.base = index * FIELD_STRIDE
   }
 
   /** Begins a new vector. */
@@ -392,8 +394,9 @@ class BooleanDecoder extends FixedDecoder {
         continue
       }
       const end = ends[base + row] as number
-      const byte = end - start === 1 && !binary ? (bytes[start] as number) : 0
-      if (byte === 0x74) data[row] = 1
+      const byte = end - start === 1 ? (bytes[start] as number) : 0
+      if (binary && end - start === 1) data[row] = byte === 0 ? 0 : 1
+      else if (byte === 0x74) data[row] = 1
       else if (byte === 0x66) data[row] = 0
       else data[row] = this.slow(fields, row, start, end) === true ? 1 : 0
     }
@@ -415,7 +418,13 @@ class DateDecoder extends FixedDecoder {
         continue
       }
       const end = ends[base + row] as number
-      const days = !binary && end - start === 10 ? isoDays(bytes, start) : Number.NaN
+      let days = Number.NaN
+      if (!binary) {
+        if (end - start === 10) days = isoDays(bytes, start)
+      } else if (end - start === 4) {
+        const counted = int32At(bytes, start)
+        if (Math.abs(counted) < 730_000) days = counted + EPOCH_DAYS
+      }
       data[row] = Number.isNaN(days) ? (this.slow(fields, row, start, end) as number) : days
     }
   }
@@ -443,7 +452,7 @@ class TimestampDecoder extends WideDecoder {
         continue
       }
       const end = ends[base + row] as number
-      const micros = binary ? Number.NaN : this.#iso(bytes, start, end)
+      const micros = binary ? binaryMicros(bytes, start, end) : this.#iso(bytes, start, end)
       if (Number.isSafeInteger(micros)) this.put(row, micros)
       else this.putWide(row, this.slow(fields, row, start, end) as bigint)
     }
@@ -505,13 +514,17 @@ class BytesDecoder extends ColumnDecoder {
   readonly #words = new Uint32Array(this.#entries.buffer)
   /** The field's bytes are the value, as long as they are no more than this. */
   readonly #plainBytes: number
+  /** Nobody has seen yet that the bytes are text. */
+  readonly #unchecked: boolean
 
   constructor(column: CopyInColumn, index: number, context: ColumnContext) {
     super(column, index, context)
     const { oid, typmod } = column.pgType
     const isText = oid === Oid.text || oid === Oid.varchar || oid === Oid.name
-    if (oid === Oid.varchar && typmod >= 4 && !context.binary) this.#plainBytes = typmod - 4
-    else this.#plainBytes = isText && !context.binary ? Number.POSITIVE_INFINITY : -1
+    const isPlain = isText || (oid === Oid.bytea && context.binary)
+    if (oid === Oid.varchar && typmod >= 4) this.#plainBytes = typmod - 4
+    else this.#plainBytes = isPlain ? Number.POSITIVE_INFINITY : -1
+    this.#unchecked = isText && context.binary
   }
 
   protected read(fields: CopyFields, from: number, to: number): void {
@@ -529,6 +542,13 @@ class BytesDecoder extends ColumnDecoder {
       }
       const end = ends[base + row] as number
       const length = end - start
+      if (this.#unchecked && !isPlainAscii(bytes, start, end)) {
+        const invalid = invalidUtf8(bytes, start, end)
+        if (invalid !== null) {
+          this.row = row
+          throw invalid
+        }
+      }
       if (length <= this.#plainBytes) {
         writeEntry(
           entries,
@@ -551,6 +571,16 @@ class BytesDecoder extends ColumnDecoder {
   vector(): BatchColumn {
     return { kind: 'bytes', validity: this.validityOrNull, entries: this.#entries }
   }
+}
+
+/** Whether there are only characters of one byte, as in most short texts. */
+function isPlainAscii(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > 64) return false
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number
+    if (byte > 0x7f || byte === 0) return false
+  }
+  return true
 }
 
 function bytesOf(value: Scalar): Uint8Array {
@@ -775,7 +805,7 @@ export function columnDecoder(
 /** A BOOLEAN that says where the field at `index` is the column's default. */
 export function defaultVector(fields: CopyFields, index: number): BatchColumn {
   const data = new Uint8Array(BATCH_ROWS)
-  const base = index * BATCH_ROWS
+  const base = index * FIELD_STRIDE
   for (let row = 0; row < fields.rowCount; row++) {
     data[row] = fields.starts[base + row] === DEFAULT_FIELD ? 1 : 0
   }
@@ -861,6 +891,15 @@ function shortDecimal(bytes: Uint8Array, start: number, end: number): number {
   const size = point < 0 ? value : value / (POWERS[end - 1 - point] as number)
   return negative ? -size : size
 }
+
+/** Microseconds since 1970 of a binary timestamp of some centuries around; NaN for others. */
+function binaryMicros(bytes: Uint8Array, start: number, end: number): number {
+  const high = int32At(bytes, start)
+  if (end - start !== 8 || high < -1_000_000 || high > 1_000_000) return Number.NaN
+  return high * 4_294_967_296 + (int32At(bytes, start + 4) >>> 0) + EPOCH_MICROS_NUMBER
+}
+
+const EPOCH_MICROS_NUMBER = Number(EPOCH_MICROS)
 
 function twoDigits(bytes: Uint8Array, at: number): number {
   const tens = (bytes[at] as number) - 0x30

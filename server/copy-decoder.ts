@@ -11,7 +11,7 @@ import {
   defaultVector,
   MadeBytes,
 } from './copy-columns.js'
-import { CopyFields, NULL_FIELD } from './copy-fields.js'
+import { CopyFields, FIELD_STRIDE, NULL_FIELD } from './copy-fields.js'
 import { CsvSplitter, type Splitter, TextSplitter } from './copy-text.js'
 import { BATCH_ROWS } from '../storage/column-batch.js'
 
@@ -203,7 +203,7 @@ export class CopyDecoder {
         { context: error.context },
       )
     }
-    for (let i = 0; i < fields.columnCount; i++) fields.starts[i * BATCH_ROWS + row] = NULL_FIELD
+    for (let i = 0; i < fields.columnCount; i++) fields.starts[i * FIELD_STRIDE + row] = NULL_FIELD
   }
 
   /** 23502 for the first of the rows before `limit` that has a null where none may be. */
@@ -213,7 +213,7 @@ export class CopyDecoder {
     let name = ''
     for (const [i, column] of this.#copy.columns.entries()) {
       if (!column.notNull) continue
-      const base = i * BATCH_ROWS
+      const base = i * FIELD_STRIDE
       for (let at = 0; at < row; at++) {
         if ((starts[base + at] as number) >= 0 || this.#rejected[at] === 1) continue
         row = at
@@ -243,7 +243,7 @@ export class CopyDecoder {
 
   #shownField(row: number, column: number): string {
     const { starts, ends } = this.#fields
-    const index = column * BATCH_ROWS + row
+    const index = column * FIELD_STRIDE + row
     const start = starts[index] as number
     return start < 0 ? 'null input' : this.#shown(start, ends[index] as number)
   }

@@ -4,7 +4,7 @@ import { isUtf8 } from 'node:buffer'
 import type { CopyInFormat } from '../planner/result.js'
 import { BATCH_ROWS } from '../storage/column-batch.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-import { type CopyFields, DEFAULT_FIELD, NULL_FIELD } from './copy-fields.js'
+import { type CopyFields, DEFAULT_FIELD, FIELD_STRIDE, NULL_FIELD } from './copy-fields.js'
 
 /** An error of one line, raised once the lines before it have been taken. */
 export interface LineError {
@@ -135,7 +135,7 @@ abstract class LineSplitter implements Splitter {
       const name = this.#names[this.fieldCount] ?? ''
       this.#fail(badFormat(`missing data for column "${name}"`), start, stop, true)
       for (let column = this.fieldCount; column < this.columnCount; column++) {
-        fields.starts[column * BATCH_ROWS + row] = NULL_FIELD
+        fields.starts[column * FIELD_STRIDE + row] = NULL_FIELD
       }
     }
     fields.rowCount++
@@ -147,6 +147,24 @@ abstract class LineSplitter implements Splitter {
 
   pass(): void {
     this.failure = null
+  }
+
+  /** Notes a field that lies in the bytes as it is, without quotes. */
+  protected putPlain(fields: CopyFields, start: number, end: number): void {
+    if (end - start === this.#nullBytes.length || this.#isCareful) {
+      this.put(fields, start, end, start, end, false)
+      return
+    }
+    const column = this.fieldCount++
+    if (column >= this.columnCount) return
+    const index = column * FIELD_STRIDE + fields.rowCount
+    fields.starts[index] = start
+    fields.ends[index] = end
+  }
+
+  /** Whether a field may be more than a value or null. */
+  get #isCareful(): boolean {
+    return this.#heading !== null || this.#defaultBytes !== null
   }
 
   /** Notes a field of the line at hand; `quoted` is a field that can be no null. */
@@ -166,7 +184,7 @@ abstract class LineSplitter implements Splitter {
       return
     }
     if (column >= this.columnCount) return
-    const index = column * BATCH_ROWS + fields.rowCount
+    const index = column * FIELD_STRIDE + fields.rowCount
     if (this.nullAt(column, isNull, quoted, bytes, start, end)) fields.starts[index] = NULL_FIELD
     else if (
       this.#defaultBytes !== null &&
@@ -336,7 +354,7 @@ export class TextSplitter extends LineSplitter {
 
   #field(fields: CopyFields, from: number, to: number, escaped: boolean): void {
     if (!escaped) {
-      this.put(fields, from, to, from, to, false)
+      this.putPlain(fields, from, to)
       return
     }
     const start = fields.resolvedEnd
@@ -550,7 +568,7 @@ export class CsvSplitter extends LineSplitter {
         return INCOMPLETE
       }
       if (from >= 0) {
-        if (out < 0) this.put(fields, from, at, rawStart, at, quoted)
+        if (out < 0) this.putPlain(fields, from, at)
         else {
           collect(at)
           this.put(fields, out, fields.resolvedEnd, rawStart, at, quoted)
