@@ -36,13 +36,14 @@ export class BinarySplitter implements Splitter {
     }
     while (this.failure === null && fields.rowCount < BATCH_ROWS && at < end) {
       if (this.ended) {
-        this.#fail('received copy data after EOF marker')
+        this.#fail('received copy data after EOF marker', this.#line + 1)
         return at
       }
-      const next = this.#row(fields, view, at, end)
-      if (next >= 0) at = next
-      else if (this.failure === null && final) this.#fail('unexpected EOF in COPY data', 1)
+      // A single byte is no count of fields: as PostgreSQL does, it is passed over.
+      if (final && end - at < 2) return end
+      const next = this.#row(fields, view, at, end, final)
       if (next < 0) return at
+      at = next
     }
     return at
   }
@@ -80,7 +81,13 @@ export class BinarySplitter implements Splitter {
   }
 
   /** Notes one row's fields and answers where the next begins; -1 when it is not whole. */
-  #row(fields: CopyFields, view: DataView, start: number, end: number): number {
+  #row(
+    fields: CopyFields,
+    view: DataView,
+    start: number,
+    end: number,
+    final: boolean,
+  ): number {
     if (end - start < 2) return -1
     const count = view.getInt16(start)
     let at = start + 2
@@ -90,12 +97,16 @@ export class BinarySplitter implements Splitter {
     }
     const names = this.#columnNames
     if (count !== names.length) {
-      this.#fail(`row field count is ${count}, expected ${names.length}`, 1)
+      this.#fail(`row field count is ${count}, expected ${names.length}`, this.#line + 1)
       return -1
     }
     const row = fields.rowCount
     for (let column = 0; column < count; column++) {
-      if (end - at < 4) return -1
+      const incomplete = (): number => {
+        if (final) this.#fail('unexpected EOF in COPY data', this.#line + 1, names[column])
+        return -1
+      }
+      if (end - at < 4) return incomplete()
       const length = view.getInt32(at)
       at += 4
       const index = column * FIELD_STRIDE + row
@@ -104,10 +115,10 @@ export class BinarySplitter implements Splitter {
         continue
       }
       if (length < 0) {
-        this.#fail('invalid field size', 1)
+        this.#fail('invalid field size', this.#line + 1, names[column])
         return -1
       }
-      if (end - at < length) return -1
+      if (end - at < length) return incomplete()
       fields.starts[index] = at
       at += length
       fields.ends[index] = at
@@ -119,8 +130,8 @@ export class BinarySplitter implements Splitter {
     return at
   }
 
-  #fail(message: string, lines = 0): void {
+  #fail(message: string, line: number | null = null, column?: string): void {
     const error = new SqlError(SqlState.badCopyFileFormat, message)
-    this.failure = { error, line: this.#line + lines, start: 0, end: 0, isRow: false }
+    this.failure = { error, line, column, shown: null, isRow: false }
   }
 }

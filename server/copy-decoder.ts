@@ -110,7 +110,7 @@ export class CopyDecoder {
       if (fields.rowCount > 0) await this.#take(start)
       // A row may have been left out along with what is wrong with it.
       if (failure !== null && splitter.failure !== null) {
-        throw this.#located(failure.error, failure.line, failure.start, failure.end)
+        throw this.#located(failure.error, failure.line, failure.shown, failure.column)
       }
       if (at === start && fields.rowCount === 0 && failure === null) break
     }
@@ -228,8 +228,7 @@ export class CopyDecoder {
         `null value in column "${name}" of relation "${this.#copy.table}" violates not-null constraint`,
       ),
       lines[row] ?? 0,
-      rowStarts[row] ?? 0,
-      rowEnds[row] ?? 0,
+      [rowStarts[row] ?? 0, rowEnds[row] ?? 0],
     )
   }
 
@@ -248,10 +247,17 @@ export class CopyDecoder {
     return start < 0 ? 'null input' : this.#shown(start, ends[index] as number)
   }
 
-  #located(error: SqlError, line: number, start: number, end: number): SqlError {
+  #located(
+    error: SqlError,
+    line: number | null,
+    shown: readonly [number, number] | null,
+    column?: string,
+  ): SqlError {
+    if (line === null) return error
     const place = `COPY ${this.#copy.table}, line ${line}`
-    if (this.#context.binary) return error.within(place)
-    return error.within(`${place}: ${this.#shown(start, end)}`)
+    if (column !== undefined) return error.within(`${place}, column ${column}`)
+    if (shown === null || this.#context.binary) return error.within(place)
+    return error.within(`${place}: ${this.#shown(...shown)}`)
   }
 
   /** Some of the bytes in quotes, never half a character. */

@@ -9,10 +9,12 @@ import { type CopyFields, DEFAULT_FIELD, FIELD_STRIDE, NULL_FIELD } from './copy
 /** An error of one line, raised once the lines before it have been taken. */
 export interface LineError {
   readonly error: SqlError
-  readonly line: number
-  /** Where the line lies. */
-  readonly start: number
-  readonly end: number
+  /** Its number; null where there are no lines yet. */
+  readonly line: number | null
+  /** Name of the column it is about. */
+  readonly column?: string | undefined
+  /** Where the line lies that is shown along with the error; null where it cannot be. */
+  readonly shown: readonly [start: number, end: number] | null
   /** The line is a row of the fields too, whose own errors come first. */
   readonly isRow: boolean
 }
@@ -56,6 +58,8 @@ abstract class LineSplitter implements Splitter {
   protected lineStop = 0
   /** What is wrong within the line at hand. */
   protected fault: SqlError | null = null
+  /** The line at hand has been found to its end, whatever is wrong in it. */
+  protected isWhole = false
   readonly #names: readonly string[]
   readonly #header: boolean | 'match'
   readonly #nullBytes: Uint8Array
@@ -64,6 +68,7 @@ abstract class LineSplitter implements Splitter {
   #heading: (string | null)[] | null = null
   /** End of the bytes that are known to be text. */
   #validTo = 0
+  #dataEnd = 0
 
   constructor(format: CopyInFormat, names: readonly string[]) {
     this.delimiter = format.delimiter.charCodeAt(0)
@@ -90,6 +95,7 @@ abstract class LineSplitter implements Splitter {
   split(fields: CopyFields, start: number, end: number, final: boolean): number {
     let at = start
     this.#validTo = validUntil(fields.bytes, start, end)
+    this.#dataEnd = end
     while (!this.ended && this.failure === null && fields.rowCount < BATCH_ROWS && at < end) {
       const lineBefore = this.line
       this.line++
@@ -97,6 +103,7 @@ abstract class LineSplitter implements Splitter {
       if (isHeading) this.#heading = []
       this.fieldCount = 0
       this.fault = null
+      this.isWhole = false
       const next = this.takeLine(fields, at, end, final)
       if (next === INCOMPLETE) {
         this.line = lineBefore
@@ -116,24 +123,29 @@ abstract class LineSplitter implements Splitter {
     fields.rowStarts[row] = start
     fields.rowEnds[row] = stop
     fields.lines[row] = this.line
-    if (stop > this.#validTo) this.fault = invalidUtf8(fields.bytes, start, stop) ?? this.fault
+    if (stop > this.#validTo) {
+      this.fault = invalidUtf8(fields.bytes, start, stop, this.#dataEnd) ?? this.fault
+    }
+    const isBroken = this.fault !== null
     if (isHeading) {
       if (this.fault === null && this.#header === 'match') this.fault = this.#mismatch()
       this.#heading = null
     }
     if (this.fault !== null) {
-      this.#fail(this.fault, start, stop, false)
+      // What is no line cannot be shown, but for quotes that do not end.
+      const shown = !isBroken || this.isWhole
+      this.#fail(this.fault, shown ? [start, stop] : null, false)
       return
     }
     if (isHeading) return
     if (this.fieldCount > this.columnCount) {
       if (this.columnCount > 0 || stop > start) {
-        this.#fail(badFormat('extra data after last expected column'), start, stop, false)
+        this.#fail(badFormat('extra data after last expected column'), [start, stop], false)
         return
       }
     } else if (this.fieldCount < this.columnCount) {
       const name = this.#names[this.fieldCount] ?? ''
-      this.#fail(badFormat(`missing data for column "${name}"`), start, stop, true)
+      this.#fail(badFormat(`missing data for column "${name}"`), [start, stop], true)
       for (let column = this.fieldCount; column < this.columnCount; column++) {
         fields.starts[column * FIELD_STRIDE + row] = NULL_FIELD
       }
@@ -141,8 +153,8 @@ abstract class LineSplitter implements Splitter {
     fields.rowCount++
   }
 
-  #fail(error: SqlError, start: number, end: number, isRow: boolean): void {
-    this.failure = { error, line: this.line, start, end, isRow }
+  #fail(error: SqlError, shown: LineError['shown'], isRow: boolean): void {
+    this.failure = { error, line: this.line, shown, isRow }
   }
 
   pass(): void {
@@ -364,6 +376,7 @@ export class TextSplitter extends LineSplitter {
     // A text that reads like the null is not looked at: `\N` is no escape then.
     if (!isSure && !this.readsNull(fields.bytes, from, to)) {
       this.fault ??= invalidUtf8(fields.bytes, start, end)
+      this.isWhole = true
     }
   }
 }
@@ -461,12 +474,7 @@ export class CsvSplitter extends LineSplitter {
     end: number,
   ): boolean {
     if (isNull) return !this.#forceNotNull(column)
-    return (
-      quoted &&
-      this.#forceNull(column) &&
-      !this.#forceNotNull(column) &&
-      this.readsNull(bytes, start, end)
-    )
+    return (quoted && this.#forceNull(column) && this.readsNull(bytes, start, end))
   }
 
   protected takeLine(fields: CopyFields, start: number, end: number, final: boolean): number {
@@ -519,6 +527,7 @@ export class CsvSplitter extends LineSplitter {
             this.lineStop = at
             this.line += embedded
             this.fault = badFormat('unterminated CSV quoted field')
+            this.isWhole = true
             return at
           }
           const byte = bytes[at] as number
@@ -605,8 +614,17 @@ function validUntil(bytes: Uint8Array, start: number, end: number): number {
   return isUtf8(whole) && !whole.includes(0) ? start + whole.length : start
 }
 
-/** 22021 when the bytes are no UTF-8 or hold a zero byte; null when they are text. */
-export function invalidUtf8(bytes: Uint8Array, start: number, end: number): SqlError | null {
+/**
+ * 22021 when the bytes are no UTF-8 or hold a zero byte; null when they are text.
+ *
+ * The error shows as many bytes as the character should have, up to `dataEnd`.
+ */
+export function invalidUtf8(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  dataEnd: number = end,
+): SqlError | null {
   const part = bytes.subarray(start, end)
   if (isUtf8(part) && !part.includes(0)) return null
   let at = 0
@@ -616,7 +634,8 @@ export function invalidUtf8(bytes: Uint8Array, start: number, end: number): SqlE
     if (part[at] === 0 || sequence.length < length || !isUtf8(sequence)) break
     at += length
   }
-  const bad = part.subarray(at, at + sequenceLength(part[at] ?? 0))
+  const stop = Math.min(start + at + sequenceLength(part[at] ?? 0), dataEnd)
+  const bad = bytes.subarray(start + at, stop)
   const shown = [...bad].map((byte) => `0x${byte.toString(16).padStart(2, '0')}`).join(' ')
   return new SqlError(
     SqlState.characterNotInRepertoire,
