@@ -136,7 +136,11 @@ try {
   }
   if (bin === undefined) console.log('skipped: no PostgreSQL server on this machine')
   else {
-    postgres = await startPostgres(bin, work, '-c fsync=off -c shared_buffers=2GB -c max_wal_size=8GB')
+    postgres = await startPostgres(
+      bin,
+      work,
+      '-c fsync=off -c shared_buffers=2GB -c max_wal_size=8GB',
+    )
     admin = await connect(postgres.port, 'postgres')
     const into = async (path, format) => {
       await admin.query(`DROP TABLE IF EXISTS items; CREATE UNLOGGED TABLE ${table('items')}`)

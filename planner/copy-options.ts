@@ -62,7 +62,10 @@ export function copyFormat(options: readonly Node[], columns: readonly string[])
  */
 export function copyInFormat(options: readonly Node[], columns: readonly string[]): CopyInFormat {
   if (options.some((option) => nodeOf(option, 'DefElem')?.defname === 'force_quote')) {
-    throw new SqlError(SqlState.featureNotSupported, 'COPY force quote only available using COPY TO')
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      'COPY force quote only available using COPY TO',
+    )
   }
   requireKnown(options, KNOWN_FROM)
   const values = optionValues(options)
@@ -107,7 +110,11 @@ function formatOf(values: Values): CopyInFormat['format'] {
   }
 }
 
-function oneOf<const T extends string>(values: Values, name: string, words: readonly [T, ...T[]]): T {
+function oneOf<const T extends string>(
+  values: Values,
+  name: string,
+  words: readonly [T, ...T[]],
+): T {
   const word = textOption(values, name)?.toLowerCase()
   if (word === undefined) return words[0]
   const found = words.find((one) => one === word)
@@ -164,7 +171,7 @@ function textFormat(values: Values, format: CopyInFormat['format']): TextFormat 
   const delimiter = textOption(values, 'delimiter') ?? (isCsv ? ',' : '\t')
   const nullText = textOption(values, 'null') ?? (isCsv ? '' : '\\N')
   const quote = textOption(values, 'quote') ?? '"'
-  const escape = textOption(values, 'escape') ?? quote
+  const escapeSign = textOption(values, 'escape') ?? quote
   requireOneByte('delimiter', delimiter)
   if (/[\r\n]/.test(delimiter)) {
     throw new SqlError(
@@ -185,7 +192,7 @@ function textFormat(values: Values, format: CopyInFormat['format']): TextFormat 
   requireCsv(values, format, ['quote', 'escape'])
   if (isCsv) {
     requireOneByte('quote', quote)
-    requireOneByte('escape', escape)
+    requireOneByte('escape', escapeSign)
     if (delimiter === quote) {
       throw new SqlError(
         SqlState.invalidParameterValue,
@@ -206,7 +213,7 @@ function textFormat(values: Values, format: CopyInFormat['format']): TextFormat 
     )
   }
   requireUtf8(textOption(values, 'encoding'))
-  return { delimiter, nullText, quote, escape }
+  return { delimiter, nullText, quote, escape: escapeSign }
 }
 
 function requireDefault(text: string, format: string, common: TextFormat): void {

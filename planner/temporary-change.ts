@@ -199,7 +199,10 @@ function onConnection<T>(
 }
 
 /** The table as names in statements see it. */
-export function nameOf({ name }: TemporaryTable): { readonly layer: string; readonly name: string } {
+export function nameOf({ name }: TemporaryTable): {
+  readonly layer: string
+  readonly name: string
+} {
   return { layer: 'pg_temp', name }
 }
 

@@ -597,10 +597,7 @@ export class Connection {
             await decoder.end()
             return
           case 'f':
-            throw new SqlError(
-              SqlState.queryCanceled,
-              `COPY from stdin failed: ${body.cstring()}`,
-            )
+            throw new SqlError(SqlState.queryCanceled, `COPY from stdin failed: ${body.cstring()}`)
           case 'H':
           case 'S':
             // Clients that do not know yet what the statement is have sent them along.

@@ -81,13 +81,7 @@ export class BinarySplitter implements Splitter {
   }
 
   /** Notes one row's fields and answers where the next begins; -1 when it is not whole. */
-  #row(
-    fields: CopyFields,
-    view: DataView,
-    start: number,
-    end: number,
-    final: boolean,
-  ): number {
+  #row(fields: CopyFields, view: DataView, start: number, end: number, final: boolean): number {
     if (end - start < 2) return -1
     const count = view.getInt16(start)
     let at = start + 2

@@ -177,8 +177,10 @@ class IntegerDecoder extends FixedDecoder {
       }
       const end = ends[base + row] as number
       if (binary) {
-        if (end - start !== this.bytesPerRow) data[row] = this.slow(fields, row, start, end) as number
-        else data[row] = this.bytesPerRow === 4 ? int32At(bytes, start) : int32At(bytes, start) >> 16
+        if (end - start !== this.bytesPerRow)
+          data[row] = this.slow(fields, row, start, end) as number
+        else
+          data[row] = this.bytesPerRow === 4 ? int32At(bytes, start) : int32At(bytes, start) >> 16
         continue
       }
       const value = wholeNumber(bytes, start, end)
@@ -335,12 +337,14 @@ class NumericDecoder extends FixedDecoder {
     }
     let digits = 0
     for (let i = 0; i < count; i++) {
-      const digit = ((bytes[start + 8 + i * 2] as number) << 8) | (bytes[start + 9 + i * 2] as number)
+      const digit =
+        ((bytes[start + 8 + i * 2] as number) << 8) | (bytes[start + 9 + i * 2] as number)
       if (digit > 9999) return Number.NaN
       digits = digits * 10_000 + digit
     }
     const shift = this.#scale - places
-    const value = shift >= 0 ? digits * (POWERS[shift] ?? Number.NaN) : digits / (POWERS[-shift] as number)
+    const value =
+      shift >= 0 ? digits * (POWERS[shift] ?? Number.NaN) : digits / (POWERS[-shift] as number)
     if (!Number.isSafeInteger(value)) return Number.NaN
     return sign === 0 ? value : -value
   }
@@ -502,9 +506,7 @@ class TimestampDecoder extends WideDecoder {
       if (offset > 15 * 60 + 59) return Number.NaN
       if (sign === 0x2d) offset = -offset
     } else if (this.#zoned && !this.#atUtc) return Number.NaN
-    return (
-      (days * 86_400 + hours * 3600 + (minutes - offset) * 60 + seconds) * 1_000_000 + fraction
-    )
+    return (days * 86_400 + hours * 3600 + (minutes - offset) * 60 + seconds) * 1_000_000 + fraction
   }
 }
 

@@ -139,7 +139,10 @@ export class CopyDecoder {
       columns = this.#columns()
     }
     if (this.#splitter.failure?.isRow === true) return
-    const raw = fields.bytes.subarray(start, Math.max(start, fields.rowEnds[fields.rowCount - 1] ?? 0))
+    const raw = fields.bytes.subarray(
+      start,
+      Math.max(start, fields.rowEnds[fields.rowCount - 1] ?? 0),
+    )
     await this.#copy.append({
       rowCount: fields.rowCount,
       columns: columns ?? [],
@@ -235,9 +238,7 @@ export class CopyDecoder {
   #valueError(error: SqlError, row: number, column: number): SqlError {
     const { table } = this.#copy
     const place = `COPY ${table}, line ${this.#fields.lines[row]}, column ${this.#names[column]}`
-    return error.within(
-      this.#context.binary ? place : `${place}: ${this.#shownField(row, column)}`,
-    )
+    return error.within(this.#context.binary ? place : `${place}: ${this.#shownField(row, column)}`)
   }
 
   #shownField(row: number, column: number): string {

@@ -77,7 +77,8 @@ abstract class LineSplitter implements Splitter {
     this.#header = format.header
     this.#nullText = format.nullText
     this.#nullBytes = Buffer.from(format.nullText, 'utf8')
-    this.#defaultBytes = format.defaultText === null ? null : Buffer.from(format.defaultText, 'utf8')
+    this.#defaultBytes =
+      format.defaultText === null ? null : Buffer.from(format.defaultText, 'utf8')
   }
 
   /**
@@ -294,7 +295,9 @@ abstract class LineSplitter implements Splitter {
     if (next >= end) return final ? 'other' : 'incomplete'
     const byte = bytes[next]
     if (byte !== NEWLINE && byte !== RETURN) return 'other'
-    if (this.lineEnd === 'return' ? byte !== RETURN : this.lineEnd !== 'unknown' && byte !== NEWLINE)
+    if (
+      this.lineEnd === 'return' ? byte !== RETURN : this.lineEnd !== 'unknown' && byte !== NEWLINE
+    )
       return 'style'
     return 'end'
   }
@@ -474,7 +477,7 @@ export class CsvSplitter extends LineSplitter {
     end: number,
   ): boolean {
     if (isNull) return !this.#forceNotNull(column)
-    return (quoted && this.#forceNull(column) && this.readsNull(bytes, start, end))
+    return quoted && this.#forceNull(column) && this.readsNull(bytes, start, end)
   }
 
   protected takeLine(fields: CopyFields, start: number, end: number, final: boolean): number {

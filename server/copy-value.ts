@@ -46,7 +46,10 @@ export function valueOfBinary(bytes: Uint8Array, column: CopyInColumn, style: Ou
     if (pgType.oid === Oid.varchar || pgType.oid === Oid.bpchar) {
       return fitted(value as string, pgType.oid, pgType.typmod)
     }
-    if (pgType.oid === Oid.numeric && (type.kind !== 'decimal' || type.scale > scaleOf(engineType))) {
+    if (
+      pgType.oid === Oid.numeric &&
+      (type.kind !== 'decimal' || type.scale > scaleOf(engineType))
+    ) {
       return numericOf(decimalText(value, type), engineType, pgType.typmod)
     }
     return inType(value, type, engineType)

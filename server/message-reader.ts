@@ -37,7 +37,7 @@ export class MessageReader {
 
   /** Whether the next message, of which at least the type has come, is one of `type`. */
   nextIs(type: string): boolean {
-    return this.#started && this.#pending[0] === type.charCodeAt(0)
+    return this.#started && this.#chunks[0]?.[0] === type.charCodeAt(0)
   }
 
   /**

@@ -112,11 +112,7 @@ async function destination({ session, statement, fields }: StatementCall): Promi
   }
   const context = session.queryContext()
   const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
-  const change = context.block.changing(
-    table,
-    'COPY FROM',
-    () => new TableChange(table, snapshot),
-  )
+  const change = context.block.changing(table, 'COPY FROM', () => new TableChange(table, snapshot))
   return {
     name: table,
     columns: targetColumns(snapshot.schema),
@@ -159,7 +155,11 @@ async function rowsText(
       const { query } = await analyze(statement, [], [], context, connection, true, (analysis) =>
         copiedRows(analysis, fields, plan, name, rules, columns),
       )
-      return (stage) => numberParameters(replaceMarkers(query.sql, () => stage), []).sql
+      return (stage) =>
+        numberParameters(
+          replaceMarkers(query.sql, () => stage),
+          [],
+        ).sql
     } finally {
       connection.attach(undefined)
     }
