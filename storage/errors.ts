@@ -114,6 +114,8 @@ export interface SqlErrorFields {
   readonly hint?: string | undefined
   /** 1-based character position into the text the client sent. */
   readonly position?: number | undefined
+  /** Where it happened, such as the line of a COPY. */
+  readonly context?: string | undefined
   /** The original failure, for the trace; never sent to the client. */
   readonly cause?: unknown
 }
@@ -131,6 +133,7 @@ export class SqlError extends Error {
   readonly detail: string | undefined
   readonly hint: string | undefined
   readonly position: number | undefined
+  readonly context: string | undefined
 
   constructor(sqlState: SqlState, message: string, fields: SqlErrorFields = {}) {
     super(message, fields.cause === undefined ? undefined : { cause: fields.cause })
@@ -139,6 +142,7 @@ export class SqlError extends Error {
     this.detail = fields.detail
     this.hint = fields.hint
     this.position = fields.position
+    this.context = fields.context
   }
 
   /** The same error with `position` set; used once the place in the client's text is known. */
@@ -148,6 +152,19 @@ export class SqlError extends Error {
       detail: this.detail,
       hint: this.hint,
       position,
+      context: this.context,
+      cause: this.cause,
+    })
+  }
+
+  /** The same error with `context` set, unless it has one. */
+  within(context: string): SqlError {
+    return new SqlError(this.sqlState, this.message, {
+      severity: this.severity,
+      detail: this.detail,
+      hint: this.hint,
+      position: this.position,
+      context: this.context ?? context,
       cause: this.cause,
     })
   }
