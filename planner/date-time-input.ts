@@ -189,10 +189,17 @@ function meridiem(word: string, fields: Fields): boolean {
 }
 
 function check(fields: Fields, text: string): void {
-  const outOfRange = (): SqlError =>
-    new SqlError(SqlState.datetimeFieldOverflow, `date/time field value out of range: "${text}"`)
+  const outOfRange = (fields: { readonly hint?: string } = {}): SqlError =>
+    new SqlError(
+      SqlState.datetimeFieldOverflow,
+      `date/time field value out of range: "${text}"`,
+      fields,
+    )
+  // No month has them, so they may have been meant the other way round.
+  const swapped = { hint: 'Perhaps you need a different "datestyle" setting.' }
   const { year, month, day, time, bc } = fields
-  if (month !== undefined && (month < 1 || month > 12)) throw outOfRange()
+  if (month !== undefined && (month < 1 || month > 12)) throw outOfRange(swapped)
+  if (day !== undefined && (day < 1 || day > 31)) throw outOfRange(swapped)
   if (year === 0) throw outOfRange()
   if (day !== undefined && month !== undefined && year !== undefined) {
     const leapYear = bc === true ? 1 - year : year

@@ -10,7 +10,7 @@ import { assert, SqlError } from '../storage/errors.js'
 import { type CopyFields, DEFAULT_FIELD, FIELD_STRIDE } from './copy-fields.js'
 import { valueOfBinary, valueOfText } from './copy-value.js'
 import { invalidUtf8 } from './copy-text.js'
-import { daysOf } from './date-time-text.js'
+import { daysOf } from '../planner/civil-date.js'
 import { EPOCH_DAYS, EPOCH_MICROS } from './value-binary.js'
 
 /** Heaps of a batch: bytes as they came, bytes whose escapes were resolved, bytes made here. */
