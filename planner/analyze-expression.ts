@@ -120,10 +120,22 @@ const HANDLERS: Readonly<Record<string, (work: Work) => TypedExpression>> = {
   CollateClause: collate,
   SQLValueFunction: valueFunction,
   GroupingFunc: grouping,
+  MergeSupportFunc: mergeAction,
 }
 
 function inner(work: Work, node: unknown): TypedExpression {
   return analyzeExpression(work.analysis, node as Node, work.scope, work.place)
+}
+
+function mergeAction({ analysis, scope, location }: Work): TypedExpression {
+  if (scope.mergeAction !== undefined) {
+    return expression(scope.mergeAction, sqlType(Oid.text), [], location)
+  }
+  throw analysis.error(
+    SqlState.syntaxError,
+    'MERGE_ACTION() can only be used in the RETURNING list of a MERGE command',
+    location,
+  )
 }
 
 const UNKNOWN: SqlType = { oid: Oid.unknown, typmod: -1, engine: scalarType('VARCHAR') }

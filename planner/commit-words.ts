@@ -11,6 +11,7 @@ export function describeChange(
   operations: readonly string[],
   adds: readonly AddFile[],
   removes: readonly unknown[],
+  metrics: ReadonlyMap<string, number> = new Map(),
   parameters: CommitDescription['parameters'] | null = null,
 ): CommitDescription {
   const [first = 'WRITE'] = operations
@@ -28,12 +29,15 @@ export function describeChange(
       numAddedFiles: adds.length,
       numRemovedFiles: removes.length,
       numOutputRows: adds.reduce((sum, add) => sum + rowsOf(add), 0),
+      ...Object.fromEntries(metrics),
       numOutputBytes: adds.reduce((sum, add) => sum + add.size, 0),
     },
   }
 }
 
+/** Rows that were written into a file; none into one that only got a deletion vector. */
 function rowsOf(add: AddFile): number {
+  if ((add.deletionVector ?? null) !== null) return 0
   const match = /"numRecords":(\d+)/.exec(add.stats ?? '')
   return match === null ? 0 : Number(match[1])
 }

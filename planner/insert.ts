@@ -29,7 +29,8 @@ import type { Snapshot } from '../storage/snapshot.js'
 import { analyzeExpression, booleanOf, plainPlace, settled } from './analyze-expression.js'
 import { uniqueNames } from './analyze-query.js'
 import type { Analysis, AnalyzedQuery, OutputColumn } from './analysis.js'
-import { type ChangePlan, planChange, rewrite } from './change-rows.js'
+import { changeRows } from './apply-rows.js'
+import { planRowUpdate } from './row-update.js'
 import { bindLists, type ValueList } from './folded-values.js'
 import { type InsertOptions, PLAIN_INSERT } from './insert-clauses.js'
 import { insertSource, type SourceTarget } from './insert-source.js'
@@ -277,9 +278,6 @@ export async function runInsert(
   oids: readonly number[],
   settings: InsertSettings,
 ): Promise<Execution> {
-  if (fields.onConflictClause !== undefined) {
-    throw new SqlError(SqlState.featureNotSupported, 'INSERT … ON CONFLICT is not supported')
-  }
   const options = optionsOf(statement, settings)
   const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
   const change = context.block.changing(table, 'INSERT', () => new TableChange(table, snapshot))
@@ -403,7 +401,7 @@ async function overwritten(
   const files = settings.dynamicPartitions
     ? await filesOfPartitions(connection, snapshot, adds)
     : [...snapshot.files]
-  return { removes: files, read: { predicate: UNKNOWN, files } }
+  return { removes: files, reads: [{ predicate: UNKNOWN, files }] }
 }
 
 /** What goes by REPLACE WHERE, and comes back in files that are rewritten in part. */
@@ -415,19 +413,25 @@ async function replacedRows(
   oids: readonly number[],
 ): Promise<Partial<StatementChange>> {
   const { relation, whereClause } = fields
-  let plan: ChangePlan | undefined
-  const analyzed = await analyze(statement, oids, values, context, connection, true, (analysis) => {
-    plan = planChange(analysis, { relation, whereClause }, table, snapshot, 'DELETE')
-    return plan
-  })
-  assert(plan !== undefined, 'the analysis has planned')
   let replaced: Partial<StatementChange> = {}
   const apply = (change: StatementChange): void => {
     replaced = change
   }
-  await rewrite(plan, analyzed, 'DELETE', snapshot, { apply }, values, context, connection)
-  const { adds = [], removes = [], read } = replaced
-  return { adds, removes, ...(read === undefined ? {} : { read }) }
+  await changeRows(
+    { statement, fields: { relation, whereClause }, values, oids, context },
+    {
+      operation: 'DELETE',
+      tag: (rowCount) => `DELETE ${rowCount}`,
+      plan: (analysis) =>
+        planRowUpdate(analysis, { relation, whereClause }, 'DELETE', table, snapshot),
+    },
+    table,
+    snapshot,
+    { apply },
+    connection,
+  )
+  const { adds = [], removes = [], reads = [], metrics = {} } = replaced
+  return { adds, removes, reads, metrics }
 }
 
 let nextStage = 1

@@ -11,6 +11,7 @@ import {
 } from './lake-syntax.js'
 import { type InsertOptions, liftInsertClauses, PLAIN_INSERT } from './insert-clauses.js'
 import { tokenize } from './lexer.js'
+import { liftMergeStars, type MergeStar } from './merge-syntax.js'
 import { liftTableClauses, NO_OPTIONS, type TableOptions } from './table-clauses.js'
 import { listOf, type Node, nodeOf } from './syntax-tree.js'
 
@@ -26,6 +27,8 @@ export interface ParsedStatement {
   readonly tree: Node | null
   readonly lakeCommand: LakeCommand | null
   readonly travels: readonly TimeTravel[]
+  /** The star clauses of a MERGE. */
+  readonly mergeStars: readonly MergeStar[]
   /** What a CREATE TABLE says in a lakehouse's words. */
   readonly tableOptions: TableOptions
   /** What an INSERT says in a lakehouse's words. */
@@ -85,6 +88,7 @@ function parseOne(source: string, start: number): ParsedStatement {
       tree: null,
       lakeCommand,
       travels: [],
+      mergeStars: [],
       tableOptions: NO_OPTIONS,
       insertOptions: PLAIN_INSERT,
     }
@@ -92,7 +96,8 @@ function parseOne(source: string, start: number): ParsedStatement {
   const lifted = liftTimeTravel(source)
   const { travels } = lifted
   try {
-    const { text, options } = liftTableClauses(lifted.text)
+    const merge = liftMergeStars(lifted.text)
+    const { text, options } = liftTableClauses(merge.text)
     const insert = liftInsertClauses(text)
     const found = treeOf(insert.text)
     if (found === undefined) throw new SqlError(SqlState.syntaxError, 'no statement was found')
@@ -104,6 +109,7 @@ function parseOne(source: string, start: number): ParsedStatement {
       tree,
       lakeCommand: null,
       travels,
+      mergeStars: merge.stars,
       tableOptions: options,
       insertOptions: insert.options,
     }

@@ -8,6 +8,7 @@ import { type EngineColumn, type EngineConnection, quoteIdentifier } from '../st
 import { type EngineType, printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import type { DeletionPolicy } from '../storage/file-fate.js'
 import { UNKNOWN } from '../storage/predicate.js'
 import { planScan, type Scan } from '../storage/scan.js'
 import { emptyRelation, scanRelation } from '../storage/scan-relation.js'
@@ -46,6 +47,8 @@ export interface QueryContext {
   readonly searchPath: readonly string[]
   /** The session's temporary table of that name, or undefined. */
   readonly temporaryTable: (name: string) => TemporaryRelation | undefined
+  /** Where changes write deletion vectors. */
+  readonly deletionPolicy: DeletionPolicy
   /** As for an analysis; `executing` is false while a statement is only described. */
   readonly sessionFunction: (
     name: string,

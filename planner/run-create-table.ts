@@ -353,8 +353,8 @@ function begin(
   for (const [domain, configuration] of made.domains) domains.set(domain, configuration)
   const definition = existing === null ? made : { ...made, metadata: continued(base, made) }
   // Of a table that this block makes, there is nothing that others could change.
-  const read = base.version < 0 ? {} : { read: { predicate: UNKNOWN, files } }
-  return { change, more: { definition, removes: files, domains, ...read } }
+  const reads = base.version < 0 ? {} : { reads: [{ predicate: UNKNOWN, files }] }
+  return { change, more: { definition, removes: files, domains, ...reads } }
 }
 
 /** What the metadata of a replaced table goes on with. */

@@ -4,6 +4,7 @@ import { Settings } from '../catalog/settings.js'
 import type { Cancellation } from '../storage/cancellation.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { assert, SqlError, SqlState } from '../storage/errors.js'
+import type { DeletionPolicy } from '../storage/file-fate.js'
 import { BoundPortals } from './bound-portals.js'
 import { type CatalogSession, catalogRows } from './catalog-query.js'
 import { Channels } from './channels.js'
@@ -146,6 +147,7 @@ export class SessionContext {
       block,
       searchPath: this.settings.searchPath(),
       temporaryTable: (name) => this.temporary.relation(name),
+      deletionPolicy: this.settings.get('lakegate.deletion_vectors') as DeletionPolicy,
       sessionFunction: (name, args, executing) => sessionFunction(this, name, args, executing),
     }
   }

@@ -13,6 +13,7 @@ import { DROP } from './statements/drop.js'
 import { EXPLAIN } from './statements/explain.js'
 import { INSERT } from './statements/insert.js'
 import { LAKE_COMMAND } from './statements/lake-command.js'
+import { MERGE } from './statements/merge.js'
 import { LISTEN, NOTIFY, UNLISTEN } from './statements/notification.js'
 import { DEALLOCATE, EXECUTE, PREPARE } from './statements/prepare.js'
 import { CREATE_SCHEMA } from './statements/schema.js'
@@ -48,6 +49,7 @@ const STATEMENTS: ReadonlyMap<string, StatementKind> = new Map([
   ['InsertStmt', INSERT],
   ['UpdateStmt', UPDATE],
   ['DeleteStmt', DELETE],
+  ['MergeStmt', MERGE],
   ['DropStmt', DROP],
   ['TruncateStmt', TRUNCATE],
 ])

@@ -29,6 +29,8 @@ interface ChangeState {
   readonly removes: readonly DataFile[]
   readonly reads: readonly Read[]
   readonly operations: readonly string[]
+  /** Counts for the history, by Delta's names. */
+  readonly metrics: ReadonlyMap<string, number>
   readonly definition: NewTable | null
   /** Metadata domains that are set, or removed (null). */
   readonly domains: ReadonlyMap<string, string | null>
@@ -42,7 +44,8 @@ export interface StatementChange {
   readonly parameters?: { readonly [name: string]: string }
   readonly adds?: readonly AddFile[]
   readonly removes?: readonly DataFile[]
-  readonly read?: Read
+  readonly reads?: readonly Read[]
+  readonly metrics?: Readonly<Record<string, number>>
   readonly definition?: NewTable
   readonly domains?: ReadonlyMap<string, string | null>
 }
@@ -79,6 +82,7 @@ export class TableChange {
       removes: [],
       reads: [],
       operations: [],
+      metrics: new Map(),
       definition,
       domains: new Map(base === null ? definition?.domains : undefined),
       parameters: null,
@@ -98,14 +102,19 @@ export class TableChange {
     const gone = new Set((change.removes ?? []).map((file) => file.add.path))
     const state = this.#state
     const known = new Set(state.adds.map((add) => add.path))
+    const metrics = new Map(state.metrics)
+    for (const [name, count] of Object.entries(change.metrics ?? {})) {
+      metrics.set(name, (metrics.get(name) ?? 0) + count)
+    }
     this.#state = {
       adds: [...state.adds.filter((add) => !gone.has(add.path)), ...(change.adds ?? [])],
       removes: [
         ...state.removes,
         ...(change.removes ?? []).filter((file) => !known.has(file.add.path)),
       ],
-      reads: change.read === undefined ? state.reads : [...state.reads, change.read],
+      reads: [...state.reads, ...(change.reads ?? [])],
       operations: [...state.operations, change.operation],
+      metrics,
       definition: change.definition ?? state.definition,
       domains: new Map([...state.domains, ...(change.domains ?? [])]),
       parameters: change.parameters ?? null,
@@ -170,7 +179,7 @@ export class TableChange {
   async commit(gateway: Gateway): Promise<void> {
     if (this.isEmpty) return
     const { store, engine } = gateway
-    const { adds, removes, reads, definition, operations, parameters } = this.#state
+    const { adds, removes, reads, definition, operations, metrics, parameters } = this.#state
     if (this.base !== null && this.#isBlindAppend) {
       const appended = await gateway.appends.append(this.base, adds, operations)
       if (appended.kind === 'conflict') throw conflictError(this.table, appended)
@@ -204,7 +213,8 @@ export class TableChange {
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
     transaction.remove(removes)
     transaction.add(adds)
-    const result = await transaction.commit(describeChange(operations, adds, removes, parameters))
+    const words = describeChange(operations, adds, removes, metrics, parameters)
+    const result = await transaction.commit(words)
     if (result.kind === 'conflict') throw conflictError(this.table, result)
     gateway.inBackground(maintainLog(store, engine, transaction))
   }

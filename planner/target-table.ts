@@ -213,7 +213,8 @@ export function constraintsOf(snapshot: {
  * A SELECT of the table's columns out of `source` in which every row has been held against the
  * table's CHECK constraints (23514) and its generated columns are computed.
  *
- * `source` gives all columns by name.
+ * `source` gives all columns by name, and those named in `passing`, which are handed through; rows for
+ * which the condition `exempt` over them is true are no rows of the table and are not looked at.
  */
 export function checkedRows(
   analysis: Analysis,
@@ -221,6 +222,8 @@ export function checkedRows(
   columns: readonly TargetColumn[],
   source: string,
   table: string,
+  passing: readonly string[] = [],
+  exempt = '',
 ): string {
   const alias = analysis.fresh('w')
   const { scope } = targetScope(columns, table, undefined, alias, undefined)
@@ -236,6 +239,7 @@ export function checkedRows(
   const items = columns.map(
     (column, i) => `${generated[i]} AS ${quoteIdentifier(column.field.name)}`,
   )
+  for (const name of passing) items.push(`${alias}.${name}`)
   const rows = `SELECT ${items.join(', ')} FROM (${source}) AS ${alias}`
   const constraints = constraintsOf(snapshot)
   if (constraints.length === 0) return rows
@@ -246,12 +250,15 @@ export function checkedRows(
     const message = `lakegate!23514!new row for relation "${table}" violates check constraint "${name}"`
     return `WHEN (${condition.sql}) IS FALSE THEN error(${quoteLiteral(message)})`
   })
+  if (exempt !== '')
+    tests.unshift(`WHEN ${exempt} THEN ${held}.${quoteIdentifier(columns[0]?.field.name ?? '')}`)
   const guarded = columns.map(({ field, type }, i) => {
     const column = `${held}.${quoteIdentifier(field.name)}`
     return i === 0
       ? `CAST(CASE ${tests.join(' ')} ELSE ${column} END AS ${printEngineType(type.engine)}) AS ${quoteIdentifier(field.name)}`
       : column
   })
+  for (const name of passing) guarded.push(`${held}.${name}`)
   return `SELECT ${guarded.join(', ')} FROM (${rows}) AS ${held}`
 }
 

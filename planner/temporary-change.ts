@@ -9,7 +9,6 @@ import { assert } from '../storage/errors.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { uniqueNames } from './analyze-query.js'
 import { replaceMarkers } from './analysis.js'
-import { type ChangePlan, planChange, TARGET } from './change-rows.js'
 import { type InsertPlan, planInsert, shownColumns } from './insert.js'
 import { numberParameters } from './parameter-marker.js'
 import type { ParsedStatement } from './parse.js'
@@ -24,8 +23,10 @@ import {
 import { command, taggedRows } from './ready-rows.js'
 import { notSupported } from './refusal.js'
 import type { ResultColumn } from './result.js'
+import { TARGET } from './row-change.js'
 import type { Node } from './syntax-tree.js'
 import type { TargetColumn } from './target-table.js'
+import { type ChangePlan, planChange } from './temporary-rows.js'
 import type { TemporaryTable, TemporaryTables } from './temporary-tables.js'
 
 /** A statement that changes a temporary table, and what it runs with. */

@@ -1,8 +1,12 @@
 /** UPDATE and DELETE. */
 
 import { type PgType, pgType } from '../../catalog/pg-types.js'
-import { describeChange, runChange } from '../change-rows.js'
+import { describeRowChange, type RowChangeKind, runRowChange } from '../apply-rows.js'
+import { returningNodes } from '../returning.js'
+import { planRowUpdate } from '../row-update.js'
 import { declaredParameters, type StatementKind, type StatementShape } from '../statement-kind.js'
+import type { Node } from '../syntax-tree.js'
+import { runDeleteAll } from '../truncate.js'
 import { changeTemporary, describeTemporaryChange } from '../temporary-change.js'
 import { temporaryTarget } from './temporary-table.js'
 
@@ -26,25 +30,42 @@ function changeKind(kind: 'UPDATE' | 'DELETE'): StatementKind {
       const { session, statement, fields, oids } = shape
       const table = temporaryTarget(session, fields)
       const context = session.queryContext()
-      const found =
-        table === undefined
-          ? await describeChange(statement, fields, kind, oids, context)
-          : await describeTemporaryChange(statement, fields, kind, oids, context, table)
-      return { parameterTypes: parametersFound(shape, found), columns: null }
+      if (table !== undefined) {
+        const found = await describeTemporaryChange(statement, fields, kind, oids, context, table)
+        return { parameterTypes: parametersFound(shape, found), columns: null }
+      }
+      const { parameterTypes, columns } = await describeRowChange(
+        { statement, fields, oids, context },
+        rowChange(kind, fields),
+      )
+      return { parameterTypes: parametersFound(shape, parameterTypes), columns }
     },
     open: ({ session, statement, fields, values, oids, cancellation }) => {
       const table = temporaryTarget(session, fields)
       const context = session.queryContext()
-      return table === undefined
-        ? runChange(statement, fields, kind, values, context, cancellation, oids)
-        : changeTemporary(session.temporary, table, kind, {
-            statement,
-            fields,
-            values,
-            oids,
-            context,
-            cancellation,
-          })
+      const call = { statement, fields, values, oids, context, cancellation }
+      if (table !== undefined) return changeTemporary(session.temporary, table, kind, call)
+      return kind === 'DELETE' && isWhole(fields)
+        ? runDeleteAll(statement, fields, context)
+        : runRowChange(call, rowChange(kind, fields))
     },
   }
+}
+
+function rowChange(kind: 'UPDATE' | 'DELETE', fields: Node): RowChangeKind {
+  return {
+    operation: kind,
+    tag: (rowCount) => `${kind} ${rowCount}`,
+    plan: (analysis, table, snapshot) => planRowUpdate(analysis, fields, kind, table, snapshot),
+  }
+}
+
+/** Whether a DELETE takes every row, and shows none. */
+function isWhole(fields: Node): boolean {
+  return (
+    fields.whereClause === undefined &&
+    fields.usingClause === undefined &&
+    fields.withClause === undefined &&
+    returningNodes(fields).length === 0
+  )
 }

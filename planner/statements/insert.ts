@@ -1,10 +1,13 @@
 /** INSERT. */
 
+import { describeRowChange, type RowChangeKind, runRowChange } from '../apply-rows.js'
 import { describeInsert, type InsertSettings, runInsert } from '../insert.js'
 import { notSupported } from '../refusal.js'
 import type { SessionContext } from '../session-context.js'
 import type { StatementKind } from '../statement-kind.js'
 import { describeTemporaryInsert, insertTemporary } from '../temporary-change.js'
+import type { Node } from '../syntax-tree.js'
+import { planUpsert } from '../upsert.js'
 import { parametersFound } from './change.js'
 import { temporaryTarget } from './temporary-table.js'
 
@@ -15,7 +18,9 @@ export const INSERT: StatementKind = {
     const context = session.queryContext()
     const { parameterTypes, columns } =
       table === undefined
-        ? await describeInsert(statement, fields, oids, context, insertSettings(session))
+        ? fields.onConflictClause !== undefined
+          ? await describeRowChange({ statement, fields, oids, context }, upsert(fields))
+          : await describeInsert(statement, fields, oids, context, insertSettings(session))
         : await describeTemporaryInsert(statement, fields, oids, context, table)
     return { parameterTypes: parametersFound(shape, parameterTypes), columns }
   },
@@ -23,8 +28,18 @@ export const INSERT: StatementKind = {
     const table = temporaryTarget(session, fields)
     const context = session.queryContext()
     const { byName, overwrite, replaceWhere } = statement.insertOptions
-    if (table !== undefined && (byName || overwrite || replaceWhere !== undefined)) {
+    const isPlain = !byName && !overwrite && replaceWhere === undefined
+    if (table !== undefined && !isPlain) {
       throw notSupported('INSERT OVERWRITE, BY NAME and REPLACE WHERE on a temporary table')
+    }
+    if (fields.onConflictClause !== undefined && !isPlain) {
+      throw notSupported('ON CONFLICT with OVERWRITE, BY NAME and REPLACE WHERE')
+    }
+    if (table === undefined && fields.onConflictClause !== undefined) {
+      return runRowChange(
+        { statement, fields, values, oids, context, cancellation },
+        upsert(fields),
+      )
     }
     return table === undefined
       ? runInsert(statement, fields, values, context, cancellation, oids, insertSettings(session))
@@ -43,5 +58,13 @@ function insertSettings({ settings }: SessionContext): InsertSettings {
   return {
     dynamicPartitions: settings.get('lakegate.partition_overwrite_mode') === 'dynamic',
     schemaEvolution: settings.get('lakegate.schema_evolution') === 'on',
+  }
+}
+
+function upsert(fields: Node): RowChangeKind {
+  return {
+    operation: 'MERGE',
+    tag: (rowCount) => `INSERT 0 ${rowCount}`,
+    plan: (analysis, table, snapshot) => planUpsert(analysis, fields, table, snapshot),
   }
 }

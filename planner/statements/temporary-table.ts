@@ -1,7 +1,7 @@
 /** Tables of the session and of the lake told apart; DROP TABLE and TRUNCATE of both. */
 
 import { SqlError, SqlState } from '../../storage/errors.js'
-import { runTruncate } from '../change-rows.js'
+import { runTruncate } from '../truncate.js'
 import type { Execution } from '../portal.js'
 import { command } from '../ready-rows.js'
 import { notSupported } from '../refusal.js'

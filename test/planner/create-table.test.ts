@@ -128,6 +128,22 @@ describe('an identity column', () => {
      INSERT INTO silver.i8 (a) VALUES (5) RETURNING id -> 4`,
   )
 
+  check(
+    'counts the rows of an upsert, and takes numbers that MERGE gives it',
+    `CREATE TABLE silver.i11 (k text PRIMARY KEY, n int, id bigint GENERATED ALWAYS AS IDENTITY)
+     INSERT INTO silver.i11 (k, n) VALUES ('a', 1), ('b', 2)
+     INSERT INTO silver.i11 (k, n) VALUES ('b', 3), ('c', 4) ON CONFLICT (k) DO UPDATE SET n = excluded.n
+     SELECT k, n FROM silver.i11 ORDER BY k -> a,1|b,3|c,4
+     INSERT INTO silver.i11 (k, n) VALUES ('c', 5), ('d', 5), ('d', 5), ('e', 5) ON CONFLICT DO NOTHING
+     INSERT INTO silver.i11 (k) VALUES ('f')
+     SELECT count(*), count(DISTINCT id) FROM silver.i11 -> 6,6
+     INSERT INTO silver.i11 (k, id) VALUES ('g', 1) ON CONFLICT DO NOTHING -> !428C9
+     INSERT OVERWRITE silver.i11 (k) VALUES ('g') ON CONFLICT DO NOTHING -> !0A000
+     MERGE INTO silver.i11 t USING (VALUES ('x', 1)) s(k, n) ON t.k = s.k WHEN NOT MATCHED THEN INSERT (k) VALUES (s.k) -> !0A000
+     MERGE INTO silver.i11 t USING (VALUES ('x', 1)) s(k, n) ON t.k = s.k WHEN NOT MATCHED THEN INSERT (k, id) VALUES (s.k, 7) -> !428C9
+     MERGE INTO silver.i11 t USING (VALUES ('a', 9)) s(k, n) ON t.k = s.k WHEN MATCHED THEN UPDATE SET n = s.n -> MERGE 1`,
+  )
+
   it('notes how far it has come in the commit of its rows', async () => {
     const { client } = await connect(gateway)
     await client.query(
