@@ -52,8 +52,8 @@ export interface Alteration {
   readonly snapshot: Snapshot
   /** As the table's history names it. */
   readonly operation: string
-  /** Whether views may name what goes: they are then looked at. */
-  readonly concernsViews: boolean
+  /** What is said when a view would not give the same columns any more; without it views are not looked at. */
+  readonly dependentView?: (view: string) => SqlError
   readonly change: (draft: TableDraft) => void
 }
 
@@ -98,7 +98,11 @@ export function alterationOf(
     table,
     snapshot,
     operation: OPERATIONS[named] ?? (COLUMN_COMMANDS.test(named) ? 'CHANGE COLUMN' : 'ALTER TABLE'),
-    concernsViews: kinds.has('AT_DropColumn') || kinds.has('AT_AlterColumnType'),
+    ...(kinds.has('AT_DropColumn')
+      ? { dependentView: (view: string) => lostColumn(table, view) }
+      : kinds.has('AT_AlterColumnType')
+        ? { dependentView: retypedColumn }
+        : {}),
     change: (draft) => {
       const before = new Set(draft.columns.map(({ field }) => field.name))
       for (const pass of PASSES) {
@@ -143,7 +147,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
  * Rows are validated and, where a new column has values or a type cannot be widened, written anew;
  * the table is then read as a whole, so that a concurrent append conflicts (40001 at commit).
  *
- * 23502 and 23514 naming what the rows break, 2BP01 when a view would lose what it reads.
+ * 23502 and 23514 naming what the rows break, 2BP01 and 0A000 when a view would lose what it reads.
  */
 export async function runAlteration(
   alteration: Alteration,
@@ -164,7 +168,9 @@ export async function runAlteration(
       const { draft, definition } = plan
       if (isSame(snapshot, definition)) return draft.notices
       const written = await moveRows(plan, snapshot, context, connection)
-      const views = alteration.concernsViews ? await viewsOver(table.path, context, connection) : []
+      const { dependentView } = alteration
+      const views =
+        dependentView === undefined ? [] : await viewsOver(table.path, context, connection)
       const before = change.save()
       change.apply({ operation: alteration.operation, definition, ...written })
       const now = views.length === 0 ? [] : await viewsOver(table.path, context, connection)
@@ -173,9 +179,9 @@ export async function runAlteration(
           now.find((one) => one.view.layer === view.layer && one.view.name === view.name)?.shape !==
           shape,
       )
-      if (broken !== undefined) {
+      if (broken !== undefined && dependentView !== undefined) {
         change.restore(before)
-        throw dependentView(table, `${broken.view.layer}.${broken.view.name}`)
+        throw dependentView(`${broken.view.layer}.${broken.view.name}`)
       }
       for (const feature of addedReaderFeatures(snapshot, definition)) {
         draft.notice(
@@ -190,14 +196,30 @@ export async function runAlteration(
   })
 }
 
-function dependentView(table: TableName, view: string): SqlError {
+const DROP_VIEW = 'Drop the view first, and create it again afterwards.'
+
+function lostColumn(table: TableName, view: string): SqlError {
   return new SqlError(
     SqlState.dependentObjectsStillExist,
-    `cannot alter table ${table.name} because other objects depend on it`,
-    {
-      detail: `view ${view} depends on a column that would change.`,
-      hint: 'Drop the view first, and create it again afterwards.',
-    },
+    `cannot drop columns of table ${table.name} because other objects depend on them`,
+    { detail: `view ${view} depends on a column of table ${table.name}`, hint: DROP_VIEW },
+  )
+}
+
+function retypedColumn(view: string): SqlError {
+  return new SqlError(
+    SqlState.featureNotSupported,
+    'cannot alter type of a column used by a view or rule',
+    { detail: `view ${view} depends on the column`, hint: DROP_VIEW },
+  )
+}
+
+/** 0A000: views are kept as texts, which do not follow the names of columns. */
+export function renamedColumn(view: string): SqlError {
+  return new SqlError(
+    SqlState.featureNotSupported,
+    'renaming a column used by a view is not supported',
+    { detail: `view ${view} depends on the column`, hint: DROP_VIEW },
   )
 }
 
