@@ -23,6 +23,7 @@ import {
 } from './alter-columns.js'
 import { addConstraint, dropConstraint, validateConstraint } from './alter-constraints.js'
 import { resetProperties, setProperties } from './alter-properties.js'
+import { alterationParameters } from './alteration-parameters.js'
 import { analyzeExpression, plainPlace } from './analyze-expression.js'
 import { type Analysis, type AnalyzedQuery, markerOf, replaceMarkers } from './analysis.js'
 import type { ParsedStatement } from './parse.js'
@@ -172,7 +173,9 @@ export async function runAlteration(
       const views =
         dependentView === undefined ? [] : await viewsOver(table.path, context, connection)
       const before = change.save()
-      change.apply({ operation: alteration.operation, definition, ...written })
+      const { operation } = alteration
+      const parameters = alterationParameters(operation, snapshot, definition)
+      change.apply({ operation, parameters, definition, ...written })
       const now = views.length === 0 ? [] : await viewsOver(table.path, context, connection)
       const broken = views.find(
         ({ view, shape }) =>
