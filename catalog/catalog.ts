@@ -32,6 +32,14 @@ export type Relation =
 type CatalogAction =
   | { readonly createView: View & { readonly replace: boolean } }
   | { readonly dropView: { readonly layer: string; readonly name: string } }
+  /** A comment on a view, or on a layer when `name` is null; null takes it away. */
+  | {
+      readonly comment: {
+        readonly layer: string
+        readonly name: string | null
+        readonly text: string | null
+      }
+    }
   /** The table of that id is dropped; another table may take its place and its log. */
   | { readonly dropTable: DroppedTable }
   | { readonly undropTable: { readonly path: string; readonly id: string } }
@@ -79,6 +87,8 @@ export class Catalog {
   readonly #dropped = new Map<string, DroppedTable>()
   readonly #registrations = new Registrations()
   readonly #layers = new Layers()
+  /** Comments on layers and views, by their keys. */
+  readonly #comments = new Map<string, string>()
   #next = 0
 
   /** `tableId` answers the id in a table's newest metadata. */
@@ -301,11 +311,39 @@ export class Catalog {
     await this.#commit({ all: actions }, () => this.#requireFree(table.layer, table.name))
   }
 
-  /** Gives a table another name; its folder stays where it is. 42P07 when the name is taken. */
-  async renameTable(table: TableName, layer: string, name: string): Promise<void> {
+  /**
+   * Gives a table another name; its folder stays where it is. 42P07 when the name is taken.
+   *
+   * `followers` are the views that name it, as they are to be from now on.
+   */
+  async renameTable(
+    table: TableName,
+    layer: string,
+    name: string,
+    followers: readonly View[] = [],
+  ): Promise<void> {
     const from = { layer: table.layer, name: table.name }
     const to = { layer, name, path: table.path }
-    await this.#commit({ renameTable: { from, to } }, () => this.#requireFree(layer, name))
+    await this.#commit({ all: [{ renameTable: { from, to } }, ...replacing(followers)] }, () =>
+      this.#requireFree(layer, name),
+    )
+  }
+
+  /** Gives a view another name, its comment with it; 42P07 when the name is taken. */
+  async renameView(
+    view: View,
+    layer: string,
+    name: string,
+    followers: readonly View[] = [],
+  ): Promise<void> {
+    const text = await this.commentOn(view.layer, view.name)
+    const actions: readonly CatalogAction[] = [
+      { dropView: { layer: view.layer, name: view.name } },
+      { createView: { ...view, layer, name, replace: false } },
+      ...(text === null ? [] : [{ comment: { layer, name, text } }]),
+      ...replacing(followers),
+    ]
+    await this.#commit({ all: actions }, () => this.#requireFree(layer, name))
   }
 
   async #requireFree(layer: string, name: string): Promise<void> {
@@ -325,7 +363,8 @@ export class Catalog {
   /** Whether the folder `path` is free for a table of its own name: no other name stands for it. */
   async isOwnFolder(path: string): Promise<boolean> {
     await this.#replay()
-    return this.#registrations.nameOf(path) === undefined
+    const other = this.#registrations.nameOf(path)
+    return other === undefined || `${other.layer}/${other.name}` === path
   }
 
   /** Rank and defaults of a layer. */
@@ -337,6 +376,24 @@ export class Catalog {
   async #isDropped(path: string): Promise<boolean> {
     if (![...this.#dropped.values()].some((one) => one.path === path)) return false
     return this.#dropped.has(`${path} ${await this.#tableId(path)}`)
+  }
+
+  /** Comments on a view, or on a layer when `name` is null; null takes the comment away. */
+  async comment(layer: string, name: string | null, text: string | null): Promise<void> {
+    await this.#commit({ comment: { layer, name, text } }, async () => {
+      if (name === null && !(await this.layers()).includes(layer)) {
+        throw new SqlError(SqlState.invalidSchemaName, `schema "${layer}" does not exist`)
+      }
+      if (name !== null && !this.#views.has(keyOf(layer, name))) {
+        throw new SqlError(SqlState.undefinedTable, `relation "${name}" does not exist`)
+      }
+    })
+  }
+
+  /** The comment on a view, or on a layer when `name` is null; null without one. */
+  async commentOn(layer: string, name: string | null): Promise<string | null> {
+    await this.#replay()
+    return this.#comments.get(keyOf(layer, name ?? '')) ?? null
   }
 
   async #findTable(layer: string, name: string): Promise<TableName | null> {
@@ -408,6 +465,11 @@ export class Catalog {
       this.#views.set(keyOf(view.layer, view.name), view)
     } else if ('dropView' in action) {
       this.#views.delete(keyOf(action.dropView.layer, action.dropView.name))
+      this.#comments.delete(keyOf(action.dropView.layer, action.dropView.name))
+    } else if ('comment' in action) {
+      const { layer, name, text } = action.comment
+      if (text === null) this.#comments.delete(keyOf(layer, name ?? ''))
+      else this.#comments.set(keyOf(layer, name ?? ''), text)
     } else if ('dropTable' in action) {
       const key = `${action.dropTable.path} ${action.dropTable.id}`
       this.#dropped.delete(key)
@@ -429,6 +491,10 @@ export class Catalog {
       )
     }
   }
+}
+
+function replacing(views: readonly View[]): readonly CatalogAction[] {
+  return views.map((view) => ({ createView: { ...view, replace: true } }))
 }
 
 function entryPath(version: number): string {

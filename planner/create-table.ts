@@ -162,7 +162,7 @@ export const CONSTRAINTS: Readonly<Record<string, string>> = {
 /** Notes a CHECK constraint, under a name of its own where it has none. */
 export function addCheck(
   constraint: Node,
-  definition: Definition,
+  definition: Pick<Definition, 'configuration'>,
   table: string,
   column?: string,
 ): void {
@@ -171,9 +171,25 @@ export function addCheck(
     definition.configuration[`delta.constraints.${name}`] !== undefined
   let name = typeof constraint.conname === 'string' ? constraint.conname : base
   for (let n = 1; taken(name.toLowerCase()); n++) name = `${base}${n}`
-  definition.configuration[`delta.constraints.${name.toLowerCase()}`] = expressionText(
+  definition.configuration[`delta.constraints.${name.toLowerCase()}`] = conditionText(
     constraint.raw_expr as Node,
   )
+}
+
+/**
+ * A CHECK's condition for all engines: PostgreSQL lets a row pass when it is null, Delta does not.
+ */
+export function conditionText(node: Node): string {
+  const text = expressionText(node)
+  return isNeverNull(node) ? text : `(${text}) IS NOT FALSE`
+}
+
+function isNeverNull(node: Node): boolean {
+  if (nodeOf(node, 'NullTest') !== undefined || nodeOf(node, 'BooleanTest') !== undefined) {
+    return true
+  }
+  const parts = nodeOf(node, 'BoolExpr')
+  return parts !== undefined && listOf(parts.args).every(isNeverNull)
 }
 
 function notSupported(what: string): SqlError {
@@ -212,7 +228,12 @@ export function expressionText(node: Node): string {
         : parts.join(fields.boolop === 'OR_EXPR' ? ' OR ' : ' AND ')
     }
     case 'NullTest':
-      return `${expressionText(fields.arg as Node)} IS ${fields.nulltesttype === 'IS_NULL' ? '' : 'NOT '}NULL`
+      return `${operandText(fields.arg)} IS ${fields.nulltesttype === 'IS_NULL' ? '' : 'NOT '}NULL`
+    case 'BooleanTest': {
+      const test = /^IS_(NOT_)?(TRUE|FALSE)$/.exec(String(fields.booltesttype))
+      if (test === null) break
+      return `${operandText(fields.arg)} IS ${test[1] === undefined ? '' : 'NOT '}${test[2]}`
+    }
     case 'A_Expr':
       return operatorText(fields)
     case 'TypeCast': {
@@ -250,22 +271,30 @@ export function expressionText(node: Node): string {
   )
 }
 
+/** An operand, in parentheses where engines might otherwise bind it differently. */
+function operandText(value: unknown): string {
+  const node = value as Node
+  const text = expressionText(node)
+  const isPlain = /^(?:ColumnRef|A_Const|FuncCall|SQLValueFunction|TypeCast)$/.test(kindOf(node))
+  return isPlain && !text.startsWith('-') ? text : `(${text})`
+}
+
 function operatorText(fields: Node): string {
   const operator = namesOf(fields.name).at(-1) ?? ''
-  const left = fields.lexpr === undefined ? '' : expressionText(fields.lexpr as Node)
+  const left = fields.lexpr === undefined ? '' : operandText(fields.lexpr)
   const list = listOf(nodeOf(fields.rexpr, 'List')?.items)
   switch (fields.kind) {
     case 'AEXPR_OP':
       if (!/^(?:=|<>|<|<=|>|>=|\+|-|\*|%)$/.test(operator)) break
       return left === ''
-        ? `${operator}${expressionText(fields.rexpr as Node)}`
-        : `${left} ${operator} ${expressionText(fields.rexpr as Node)}`
+        ? `${operator}${operandText(fields.rexpr)}`
+        : `${left} ${operator} ${operandText(fields.rexpr)}`
     case 'AEXPR_IN':
       return `${left} ${operator === '<>' ? 'NOT IN' : 'IN'} (${list.map(expressionText).join(', ')})`
     case 'AEXPR_BETWEEN':
-      return `${left} BETWEEN ${list.map(expressionText).join(' AND ')}`
+      return `${left} BETWEEN ${list.map(operandText).join(' AND ')}`
     case 'AEXPR_LIKE':
-      return `${left} ${operator === '!~~' ? 'NOT LIKE' : 'LIKE'} ${expressionText(fields.rexpr as Node)}`
+      return `${left} ${operator === '!~~' ? 'NOT LIKE' : 'LIKE'} ${operandText(fields.rexpr)}`
     default:
       break
   }

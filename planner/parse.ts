@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache'
 import { loadModule, parseSync } from 'libpg-query'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { rewriteAlter } from './alter-syntax.js'
 import {
   type LakeCommand,
   liftTimeTravel,
@@ -95,8 +96,9 @@ function parseOne(source: string, start: number): ParsedStatement {
   }
   const lifted = liftTimeTravel(source)
   const { travels } = lifted
+  const altered = rewriteAlter(lifted.text)
   try {
-    const merge = liftMergeStars(lifted.text)
+    const merge = liftMergeStars(altered)
     const { text, options } = liftTableClauses(merge.text)
     const insert = liftInsertClauses(text)
     const found = treeOf(insert.text)
@@ -114,7 +116,9 @@ function parseOne(source: string, start: number): ParsedStatement {
       insertOptions: insert.options,
     }
   } catch (thrown) {
-    throw translate(thrown, start)
+    const error = translate(thrown, start)
+    // Places in words that the client did not write mean nothing to it.
+    throw altered !== lifted.text && error instanceof SqlError ? error.at(undefined) : error
   }
 }
 

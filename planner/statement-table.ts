@@ -3,6 +3,7 @@
 import type { ParsedStatement } from './parse.js'
 import { notSupported } from './refusal.js'
 import type { StatementKind } from './statement-kind.js'
+import { ALTER_TABLE, COMMENT, RENAME, SET_SCHEMA } from './statements/alter.js'
 import { DELETE, UPDATE } from './statements/change.js'
 import { COPY } from './statements/copy.js'
 import { CREATE_TABLE } from './statements/create-table.js'
@@ -52,6 +53,10 @@ const STATEMENTS: ReadonlyMap<string, StatementKind> = new Map([
   ['MergeStmt', MERGE],
   ['DropStmt', DROP],
   ['TruncateStmt', TRUNCATE],
+  ['AlterTableStmt', ALTER_TABLE],
+  ['RenameStmt', RENAME],
+  ['AlterObjectSchemaStmt', SET_SCHEMA],
+  ['CommentStmt', COMMENT],
 ])
 
 /** How a statement is described and executed; one of no known kind is refused (0A000) when executed. */

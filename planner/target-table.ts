@@ -177,8 +177,8 @@ export function storedExpression(
   }
 }
 
-/** Spark's spellings that PostgreSQL's parser does not take. */
-function postgresText(text: string): string {
+/** An expression of Spark's with the spellings that PostgreSQL's parser takes. */
+export function postgresText(text: string): string {
   return text
     .replaceAll('`', '"')
     .replaceAll(/\b(current_timestamp|current_date)\s*\(\s*\)/gi, '$1')
@@ -248,7 +248,8 @@ export function checkedRows(
   const tests = constraints.map(({ name, text }) => {
     const condition = storedExpression(analysis, text, inner.scope, 'the constraint')
     const message = `lakegate!23514!new row for relation "${table}" violates check constraint "${name}"`
-    return `WHEN (${condition.sql}) IS FALSE THEN error(${quoteLiteral(message)})`
+    // Delta, unlike PostgreSQL, takes a null for a violation; what is stored here says so where needed.
+    return `WHEN (${condition.sql}) IS NOT TRUE THEN error(${quoteLiteral(message)})`
   })
   if (exempt !== '')
     tests.unshift(`WHEN ${exempt} THEN ${held}.${quoteIdentifier(columns[0]?.field.name ?? '')}`)

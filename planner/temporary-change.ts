@@ -221,7 +221,11 @@ function targetsOf({ columns }: TemporaryTable): readonly TargetColumn[] {
 
 /** The CHECK constraints, where those of lake tables are kept. */
 function rulesOf({ name, checks }: TemporaryTable): Pick<Snapshot, 'metadata' | 'schema'> {
-  const constraints = checks.map((check) => [`delta.constraints.${check.name}`, check.expression])
+  // The rules are read as Delta's, where a null breaks them.
+  const constraints = checks.map(({ name: check, expression }) => [
+    `delta.constraints.${check}`,
+    `(${expression}) IS NOT FALSE`,
+  ])
   return {
     schema: { fields: [] },
     metadata: {
