@@ -213,6 +213,11 @@ export class Catalog {
     })
   }
 
+  /** Takes a table out of sight whose making has been taken back. */
+  async forgetTable(path: string, id: string): Promise<void> {
+    await this.#commit({ dropTable: { path, id } }, () => Promise.resolve())
+  }
+
   /**
    * Takes tables, views and layers out of sight at once: logs and files stay where they are.
    *
