@@ -177,9 +177,9 @@ export class SessionContext {
   }
 
   /** Tells the client, unless `client_min_messages` keeps it quiet. */
-  notice(sqlState: SqlState, message: string): void {
+  notice(sqlState: SqlState, message: string, detail?: string, hint?: string): void {
     if (/^(warning|error)$/.test(this.settings.get('client_min_messages'))) return
-    this.#events.notice({ severity: 'NOTICE', sqlState, message })
+    this.#events.notice({ severity: 'NOTICE', sqlState, message, detail, hint })
   }
 
   warn(sqlState: SqlState, message: string): void {
