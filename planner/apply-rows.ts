@@ -9,10 +9,10 @@ import { withDeletionVector, writeDeletionVectors } from '../storage/deletion-ve
 import { type EngineConnection, quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
-import { SqlError, SqlState } from '../storage/errors.js'
+import { assert, SqlError, SqlState } from '../storage/errors.js'
 import type { DataFile } from '../storage/file-index.js'
 import { and, type Predicate, UNKNOWN } from '../storage/predicate.js'
-import { planScan } from '../storage/scan.js'
+import { planScan, type Scan } from '../storage/scan.js'
 import { FILE_COLUMN, identifiedRelation, ROW_COLUMN } from '../storage/scan-relation.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { type DeletionPolicy, fateOf, type FileFate } from '../storage/file-fate.js'
@@ -20,19 +20,27 @@ import { deletedRowsOf, fileRowCounts } from '../storage/file-rows.js'
 import { nextIdentity, withHighWaterMarks } from '../storage/identity-column.js'
 import type { NewTable } from '../storage/new-table.js'
 import { uniqueNames } from './analyze-query.js'
-import { type Analysis, replaceMarkers } from './analysis.js'
+import { replaceMarkers } from './analysis.js'
 import { keyRange } from './key-range.js'
 import { numberParameters } from './parameter-marker.js'
 import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
-import { analyze, type QueryContext, relationTexts, resultColumns } from './query.js'
+import {
+  analyze,
+  type QueryContext,
+  relationTexts,
+  resultColumns,
+  type ScannedTable,
+} from './query.js'
 import { ReadySource } from './row-source.js'
 import type { ResultColumn } from './result.js'
 import {
   ACTION,
   ACTION_COLUMN,
   columnList,
+  type RowChangeKind,
   type RowChangePlan,
+  tagOf,
   TARGET,
   temporaryName,
 } from './row-change.js'
@@ -51,12 +59,13 @@ export interface RowChangeCall {
   readonly cancellation: Cancellation
 }
 
-/** What a kind of statement is called in history and tags, and how it is planned. */
-export interface RowChangeKind {
-  /** In Delta's words: `UPDATE`, `DELETE`, `MERGE`. */
-  readonly operation: string
-  readonly tag: (rowCount: number) => string
-  readonly plan: (analysis: Analysis, table: TableName, snapshot: Snapshot) => RowChangePlan
+/** How a change went, for EXPLAIN ANALYZE. */
+export interface RowChangeReport {
+  readonly table: TableName
+  /** The files that were looked into. */
+  readonly scan: Scan
+  readonly fates: readonly FileFate[]
+  readonly counts: ActionCounts
 }
 
 /** Types of the statement's parameters and the columns of its RETURNING, without executing. */
@@ -84,60 +93,93 @@ export async function describeRowChange(
 }
 
 /** Executes: what it makes is durable when it returns, and in the table when the block commits. */
-export async function runRowChange(call: RowChangeCall, kind: RowChangeKind): Promise<Execution> {
-  const { statement, fields, context, cancellation } = call
-  const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
-  const [words = kind.operation] = kind.tag(0).split(' ')
-  const change = context.block.changing(table, words, () => new TableChange(table, snapshot))
-  return context.pool.with(async (connection) => {
-    connection.attach(cancellation)
-    try {
-      return await changeRows(call, kind, table, snapshot, change, connection)
-    } finally {
-      connection.attach(undefined)
-    }
+export function runRowChange(
+  call: RowChangeCall,
+  kind: RowChangeKind,
+  report: (report: RowChangeReport) => void = () => {},
+): Promise<Execution> {
+  return withPlan(call, kind, async (work, { plan, texts, asked }) => {
+    const { table, snapshot } = work
+    const { block } = call.context
+    const change = block.changing(table, kind.command, () => new TableChange(table, snapshot))
+    return work.run(plan, texts, asked, change, report)
   })
 }
 
-/** Carries a change of `table` out on `connection`; what it makes is handed to `change`. */
-export async function changeRows(
-  call: Omit<RowChangeCall, 'cancellation'>,
+/** As runRowChange, for a part of a statement: what it does is handed to `change`. */
+export function changeRows(
+  call: RowChangeCall,
   kind: RowChangeKind,
-  table: TableName,
-  snapshot: Snapshot,
   change: Pick<TableChange, 'apply'>,
-  connection: EngineConnection,
 ): Promise<Execution> {
-  const { statement, values, oids, context } = call
-  const work = new RowChangeWork(call, kind, table, snapshot, change, connection)
-  try {
-    let plan: RowChangePlan | undefined
-    const analyzed = await analyze(
-      statement,
-      oids,
-      values,
-      context,
-      connection,
-      true,
-      (analysis) => {
-        plan = kind.plan(analysis, table, snapshot)
-        return plan
-      },
-    )
-    if (plan === undefined) throw new SqlError(SqlState.internalError, 'nothing was planned')
-    const { texts } = await relationTexts(analyzed, values, context, connection)
-    const reads = analyzed.tables.flatMap(({ name, snapshot: read }, id) =>
-      name.path === table.path && read.version === snapshot.version ? [id] : [],
-    )
-    const predicates = tablePredicates(analyzed.shared.roots, values)
-    for (const id of reads) {
-      const predicate = predicates.get(id) ?? UNKNOWN
-      work.alsoRead({ predicate, files: planScan(snapshot, predicate).files })
+  return withPlan(call, kind, (work, { plan, texts, asked }) =>
+    work.run(plan, texts, asked, change, () => {}),
+  )
+}
+
+/** How a change would be carried out: the files of the table that may be looked into, and DuckDB's plan. */
+export function explainRowChange(
+  call: RowChangeCall,
+  kind: RowChangeKind,
+): Promise<{
+  readonly target: ScannedTable
+  readonly scans: readonly ScannedTable[]
+  readonly plan: string
+}> {
+  return withPlan(call, kind, async (work, { plan, texts, asked, scans }) => {
+    const { scan, text } = await work.explain(plan, texts, asked)
+    const { layer, name } = work.table
+    return { target: { name: `${layer}.${name}`, scan }, scans, plan: text }
+  })
+}
+
+interface PlannedChange {
+  readonly plan: RowChangePlan
+  /** What each table of the statement reads, but for the one that is changed. */
+  readonly texts: readonly string[]
+  readonly scans: readonly ScannedTable[]
+  /** What the statement says of the rows it changes. */
+  readonly asked: Predicate
+}
+
+async function withPlan<T>(
+  call: RowChangeCall,
+  kind: RowChangeKind,
+  use: (work: RowChangeWork, planned: PlannedChange) => Promise<T>,
+): Promise<T> {
+  const { statement, fields, values, oids, context, cancellation } = call
+  const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
+  return context.pool.with(async (connection) => {
+    connection.attach(cancellation)
+    const work = new RowChangeWork(call, kind, table, snapshot, connection)
+    try {
+      let plan: RowChangePlan | undefined
+      const analyzed = await analyze(
+        statement,
+        oids,
+        values,
+        context,
+        connection,
+        true,
+        (analysis) => {
+          plan = kind.plan(analysis, table, snapshot)
+          return plan
+        },
+      )
+      assert(plan !== undefined, 'the analysis has planned')
+      const { texts, scans } = await relationTexts(analyzed, values, context, connection)
+      const predicates = tablePredicates(analyzed.shared.roots, values)
+      for (const [id, { name, snapshot: read }] of analyzed.tables.entries()) {
+        if (name.path !== table.path || read.version !== snapshot.version) continue
+        const predicate = predicates.get(id) ?? UNKNOWN
+        work.alsoRead({ predicate, files: planScan(snapshot, predicate).files })
+      }
+      return await use(work, { plan, texts, scans, asked: predicates.get(TARGET) ?? UNKNOWN })
+    } finally {
+      await work.close()
+      connection.attach(undefined)
     }
-    return await work.run(plan, texts, predicates.get(TARGET) ?? UNKNOWN)
-  } finally {
-    await work.close()
-  }
+  })
 }
 
 /** RETURNING's columns as clients are told of them. */
@@ -153,7 +195,7 @@ interface Read {
   readonly files: readonly DataFile[]
 }
 
-interface ActionCounts {
+export interface ActionCounts {
   readonly updated: number
   readonly deleted: number
   readonly inserted: number
@@ -175,29 +217,26 @@ function metricsOf(
 
 /** One execution of a plan, with the temporary tables it needs. */
 class RowChangeWork {
-  readonly #call: Omit<RowChangeCall, 'cancellation'>
+  readonly #call: RowChangeCall
   readonly #kind: RowChangeKind
-  readonly #table: TableName
-  readonly #snapshot: Snapshot
-  readonly #change: Pick<TableChange, 'apply'>
+  readonly table: TableName
+  readonly snapshot: Snapshot
   readonly #connection: EngineConnection
   readonly #stage = temporaryName('stage')
   readonly #temporary: string[] = []
   readonly #reads: Read[] = []
 
   constructor(
-    call: Omit<RowChangeCall, 'cancellation'>,
+    call: RowChangeCall,
     kind: RowChangeKind,
     table: TableName,
     snapshot: Snapshot,
-    change: Pick<TableChange, 'apply'>,
     connection: EngineConnection,
   ) {
     this.#call = call
     this.#kind = kind
-    this.#table = table
-    this.#snapshot = snapshot
-    this.#change = change
+    this.table = table
+    this.snapshot = snapshot
     this.#connection = connection
   }
 
@@ -212,12 +251,18 @@ class RowChangeWork {
     for (const name of this.#temporary) await this.#connection.run(`DROP TABLE IF EXISTS ${name}`)
   }
 
-  async run(plan: RowChangePlan, texts: readonly string[], asked: Predicate): Promise<Execution> {
+  async run(
+    plan: RowChangePlan,
+    texts: readonly string[],
+    asked: Predicate,
+    change: Pick<TableChange, 'apply'>,
+    report: (report: RowChangeReport) => void,
+  ): Promise<Execution> {
     const { context } = this.#call
     const { store } = context.gateway
     const predicate = await this.#withSource(plan, texts, asked)
     const definition = await this.#counted(plan)
-    const candidates = planScan(this.#snapshot, predicate)
+    const candidates = planScan(this.snapshot, predicate)
     const target = await identifiedRelation(store, this.#connection, candidates)
     await this.#make(this.#stage, plan.sql, (id) =>
       id === TARGET ? target.sql : (texts[id] ?? ''),
@@ -228,7 +273,7 @@ class RowChangeWork {
     const rows = plan.returning.length === 0 ? undefined : await this.#returned(plan)
     const counts = await this.#counts()
     const rowCount = counts.updated + counts.deleted + counts.inserted
-    this.#change.apply({
+    change.apply({
       operation: this.#kind.operation,
       adds,
       removes: fates.map(({ file }) => file),
@@ -239,7 +284,8 @@ class RowChangeWork {
         numDeletionVectorsAdded: fates.filter(({ kind }) => kind === 'vector').length,
       },
     })
-    const tag = this.#kind.tag(rowCount)
+    report({ table: this.table, scan: candidates, fates, counts })
+    const tag = tagOf(this.#kind, rowCount)
     if (rows === undefined) return { kind: 'command', tag }
     return {
       kind: 'rows',
@@ -247,6 +293,27 @@ class RowChangeWork {
       source: ReadySource.ofRows(rows),
       tag: () => tag,
     }
+  }
+
+  /** The files that may be looked into, and DuckDB's plan of the stage over an empty source. */
+  async explain(
+    plan: RowChangePlan,
+    texts: readonly string[],
+    asked: Predicate,
+  ): Promise<{ readonly scan: Scan; readonly text: string }> {
+    const { context, values } = this.#call
+    if (plan.source !== undefined) {
+      const none = `${plan.withSql}SELECT * FROM (${plan.source.sql}) LIMIT 0`
+      await this.#make(plan.source.table, none, (id) => texts[id] ?? '')
+    }
+    const scan = planScan(this.snapshot, plan.touchesUnmatched ? UNKNOWN : asked)
+    const target = await identifiedRelation(context.gateway.store, this.#connection, scan)
+    const stage = numberParameters(
+      replaceMarkers(plan.sql, (id) => (id === TARGET ? target.sql : (texts[id] ?? ''))),
+      values,
+    )
+    const rows = await this.#connection.query(`EXPLAIN ${stage.sql}`, stage.values)
+    return { scan, text: rows.map((row) => String(row.at(-1) ?? '')).join('\n') }
   }
 
   /** Makes the source, and answers which rows of the table can matter. */
@@ -274,7 +341,7 @@ class RowChangeWork {
         identity.step > 0n ? mark >= nextIdentity(identity) : mark <= nextIdentity(identity)
       if (typeof given === 'bigint' && isBeyond(given)) marks.set(name, given)
     }
-    return marks.size === 0 ? undefined : withHighWaterMarks(this.#snapshot, marks)
+    return marks.size === 0 ? undefined : withHighWaterMarks(this.snapshot, marks)
   }
 
   async #make(name: string, sql: string, textOf: (id: number) => string): Promise<void> {
@@ -292,7 +359,7 @@ class RowChangeWork {
   async #refuse(repeats: string): Promise<void> {
     const found = await this.#connection.query(repeats)
     if (found.length === 0) return
-    const isMerge = this.#kind.operation === 'MERGE' && this.#kind.tag(0).startsWith('MERGE')
+    const isMerge = this.#kind.command === 'MERGE'
     throw new SqlError(
       SqlState.cardinalityViolation,
       `${isMerge ? 'MERGE' : 'ON CONFLICT DO UPDATE'} command cannot affect row a second time`,
@@ -313,7 +380,7 @@ class RowChangeWork {
     const touched = counts.map(([ordinal]) => files[Number(ordinal)] as DataFile)
     const rowCounts = await fileRowCounts(context.gateway.store, this.#connection, touched)
     return counts.map(([ordinal, changed], i) =>
-      fateOf(this.#snapshot, {
+      fateOf(this.snapshot, {
         file: touched[i] as DataFile,
         ordinal: Number(ordinal),
         changedCount: Number(changed),
@@ -327,13 +394,13 @@ class RowChangeWork {
   async #write(fates: readonly FileFate[]): Promise<readonly AddFile[]> {
     const { store } = this.#call.context.gateway
     const rewritten = fates.filter(({ kind }) => kind === 'rewrite')
-    const made = `SELECT ${columnList(this.#snapshot, 's')} FROM ${this.#stage} AS s WHERE s.${ACTION_COLUMN} <> ${ACTION.delete}`
+    const made = `SELECT ${columnList(this.snapshot, 's')} FROM ${this.#stage} AS s WHERE s.${ACTION_COLUMN} <> ${ACTION.delete}`
     const isMaking = this.#kind.operation !== 'DELETE'
     if (!isMaking && rewritten.length === 0) return []
     const parts = isMaking ? [made] : []
     if (rewritten.length > 0) {
       const kept = await identifiedRelation(store, this.#connection, {
-        ...planScan(this.#snapshot, UNKNOWN),
+        ...planScan(this.snapshot, UNKNOWN),
         files: rewritten.map(({ file }) => file),
       })
       const ordinalOf = new Map(rewritten.map(({ file, ordinal }) => [file.path, ordinal]))
@@ -341,10 +408,10 @@ class RowChangeWork {
       // The files are numbered anew here; the stage knows them by their first numbers.
       const changed = `SELECT m.own, s.${ROW_COLUMN} AS row FROM ${this.#stage} AS s JOIN (SELECT unnest(range(${ordinals.length})) AS own, unnest([${ordinals.join(', ')}]) AS ordinal) AS m ON s.${FILE_COLUMN} = m.ordinal`
       parts.push(
-        `SELECT ${columnList(this.#snapshot, 't')} FROM ${kept.sql} AS t ANTI JOIN (${changed}) AS c ON t.${FILE_COLUMN} = c.own AND t.${ROW_COLUMN} = c.row`,
+        `SELECT ${columnList(this.snapshot, 't')} FROM ${kept.sql} AS t ANTI JOIN (${changed}) AS c ON t.${FILE_COLUMN} = c.own AND t.${ROW_COLUMN} = c.row`,
       )
     }
-    const written = await writeDataFiles(store, this.#connection, this.#snapshot, {
+    const written = await writeDataFiles(store, this.#connection, this.snapshot, {
       query: parts.join(' UNION ALL '),
     })
     return written.files
@@ -363,9 +430,9 @@ class RowChangeWork {
     )
     const vectors: (readonly number[])[] = []
     for (const { file, ordinal } of masked) {
-      vectors.push(await deletedRowsOf(store, this.#table.path, file, changed.get(ordinal) ?? []))
+      vectors.push(await deletedRowsOf(store, this.table.path, file, changed.get(ordinal) ?? []))
     }
-    const descriptors = await writeDeletionVectors(store, this.#table.path, vectors)
+    const descriptors = await writeDeletionVectors(store, this.table.path, vectors)
     return masked.map(({ file, rowCount }, i) => {
       const vector = descriptors[i]
       if (vector === undefined) throw new SqlError(SqlState.internalError, 'a vector is missing')

@@ -9,7 +9,7 @@ import { noticeTruncatedNames } from './identifier-length.js'
 import { parseStatements, type ParsedStatement } from './parse.js'
 import { type Execution, Portal } from './portal.js'
 import type { PreparedStatement } from './prepared-statements.js'
-import type { OutputStyle, Result, ResultColumn, RowBatch } from './result.js'
+import type { CopyIn, OutputStyle, Result, ResultColumn, RowBatch } from './result.js'
 import { ReadySource } from './row-source.js'
 import type { Session, StatementDescription, TransactionStatus } from './session.js'
 import { SessionContext, type SessionOptions } from './session-context.js'
@@ -87,6 +87,18 @@ export class GatewaySession implements Session {
         : await this.#open(statement, [], cancellation)
       // What is acknowledged is durable: the tag is sent once the commit is.
       if (isLast && isDone(statement, execution)) await this.#endImplicit(true)
+      if (execution.kind === 'copy-in') {
+        const commit = async (): Promise<void> => {
+          if (isLast) await this.#endImplicit(true)
+        }
+        const copy = this.#copyIn(execution.copy, cancellation, commit)
+        try {
+          yield { kind: 'copy-in', copy }
+        } finally {
+          await copy.abort(undefined)
+        }
+        return
+      }
       if (execution.kind === 'command' || execution.kind === 'empty') {
         yield execution
         return
@@ -176,7 +188,7 @@ export class GatewaySession implements Session {
           endsTransaction,
           cancellation,
         )
-        handedOn = result.kind === 'rows' || result.kind === 'copy-out'
+        handedOn = result.kind !== 'command' && result.kind !== 'empty'
         return result
       } finally {
         if (!handedOn) this.#end(cancellation)
@@ -214,6 +226,9 @@ export class GatewaySession implements Session {
       ? await this.#openAlone(statement, bound.values, cancellation, oids)
       : await this.#open(statement, bound.values, cancellation, oids)
     if (execution.kind === 'command' || execution.kind === 'empty') return execution
+    if (execution.kind === 'copy-in') {
+      return { kind: 'copy-in', copy: this.#copyIn(execution.copy, cancellation) }
+    }
     const portal = new Portal(execution)
     // The client reads the rows by what Describe told it: other types would be misread.
     if (execution.kind === 'rows' && !sameTypes(execution.columns, description.columns)) {
@@ -339,6 +354,40 @@ export class GatewaySession implements Session {
     } finally {
       if (endsHere) this.#end(cancellation)
     }
+  }
+
+  /** A COPY FROM that ends once; `commit` follows its success before the client hears of it. */
+  #copyIn(
+    copy: CopyIn,
+    cancellation: Cancellation,
+    commit: () => Promise<void> = () => Promise.resolve(),
+  ): CopyIn {
+    let ended = false
+    const abort = async (thrown: unknown): Promise<unknown> => {
+      if (ended) return thrown
+      ended = true
+      this.#end(cancellation)
+      this.#failed(thrown)
+      return copy.abort(thrown)
+    }
+    const finish = async (rejected: number): Promise<string> => {
+      let tag: string
+      try {
+        tag = await copy.finish(rejected)
+      } catch (thrown) {
+        throw await abort(thrown)
+      }
+      ended = true
+      try {
+        await commit()
+      } catch (thrown) {
+        throw this.#failed(thrown)
+      } finally {
+        this.#end(cancellation)
+      }
+      return tag
+    }
+    return { ...copy, finish, abort }
   }
 
   async #guard<T>(work: () => Promise<T>): Promise<T> {

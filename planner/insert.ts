@@ -30,7 +30,6 @@ import { analyzeExpression, booleanOf, plainPlace, settled } from './analyze-exp
 import { uniqueNames } from './analyze-query.js'
 import type { Analysis, AnalyzedQuery, OutputColumn } from './analysis.js'
 import { changeRows } from './apply-rows.js'
-import { planRowUpdate } from './row-update.js'
 import { bindLists, type ValueList } from './folded-values.js'
 import { type InsertOptions, PLAIN_INSERT } from './insert-clauses.js'
 import { insertSource, type SourceTarget } from './insert-source.js'
@@ -46,7 +45,9 @@ import {
   scanText,
 } from './query.js'
 import type { ResultColumn } from './result.js'
+import type { RowChangeKind } from './row-change.js'
 import { ReadySource } from './row-source.js'
+import { planRowUpdate } from './row-update.js'
 import { type StatementChange, TableChange } from './table-change.js'
 import {
   checkedRows,
@@ -311,7 +312,7 @@ export async function runInsert(
       const replaced =
         options.replaceWhere === undefined
           ? await overwritten(call, written.files, options, settings)
-          : await replacedRows(call, statement, fields, table, oids)
+          : await replacedRows(call, statement, fields, table, oids, cancellation)
       const definition = redefined(snapshot, target, plan, written.rowCount)
       change.apply({
         operation: 'WRITE',
@@ -406,30 +407,26 @@ async function overwritten(
 
 /** What goes by REPLACE WHERE, and comes back in files that are rewritten in part. */
 async function replacedRows(
-  { snapshot, values, context, connection }: WriteCall,
+  { snapshot, values, context }: WriteCall,
   statement: ParsedStatement,
   fields: Node,
   table: TableName,
   oids: readonly number[],
+  cancellation: Cancellation,
 ): Promise<Partial<StatementChange>> {
   const { relation, whereClause } = fields
-  let replaced: Partial<StatementChange> = {}
-  const apply = (change: StatementChange): void => {
-    replaced = change
+  const kind: RowChangeKind = {
+    operation: 'DELETE',
+    command: 'DELETE',
+    plan: (analysis) =>
+      planRowUpdate(analysis, { relation, whereClause }, 'DELETE', table, snapshot),
   }
-  await changeRows(
-    { statement, fields: { relation, whereClause }, values, oids, context },
-    {
-      operation: 'DELETE',
-      tag: (rowCount) => `DELETE ${rowCount}`,
-      plan: (analysis) =>
-        planRowUpdate(analysis, { relation, whereClause }, 'DELETE', table, snapshot),
+  let replaced: Partial<StatementChange> = {}
+  await changeRows({ statement, fields, values, oids, context, cancellation }, kind, {
+    apply: (change) => {
+      replaced = change
     },
-    table,
-    snapshot,
-    { apply },
-    connection,
-  )
+  })
   const { adds = [], removes = [], reads = [], metrics = {} } = replaced
   return { adds, removes, reads, metrics }
 }

@@ -28,12 +28,13 @@ import { analyzeQuery } from './analyze-query.js'
 import type { EnginePool } from './engine-pool.js'
 import type { Gateway } from './gateway.js'
 import { numberParameters } from './parameter-marker.js'
+import type { InputStyle } from './literal.js'
 import { type ParsedStatement, parseStatements } from './parse.js'
 import type { Execution } from './portal.js'
 import type { ResultColumn } from './result.js'
 import { StreamSource } from './row-source.js'
 import { SourceText } from './source-text.js'
-import { numericType, type SqlType, sqlType, typeOfEngine } from './sql-type.js'
+import { isArrayOid, numericType, type SqlType, sqlType, typeOfEngine } from './sql-type.js'
 import { kindOf, listOf, type Node, nodeOf, walk } from './syntax-tree.js'
 import { tablePredicates } from './table-predicates.js'
 import { collectTableReferences, type TableReference } from './table-references.js'
@@ -45,6 +46,7 @@ export interface QueryContext {
   readonly pool: EnginePool
   readonly block: TransactionBlock
   readonly searchPath: readonly string[]
+  readonly inputStyle: InputStyle
   /** The session's temporary table of that name, or undefined. */
   readonly temporaryTable: (name: string) => TemporaryRelation | undefined
   /** Where changes write deletion vectors. */
@@ -145,11 +147,12 @@ export async function withTranslation<T>(
     scans: readonly ScannedTable[],
     values: readonly EngineValue[],
   ) => Promise<T>,
+  build?: (analysis: Analysis) => AnalyzedQuery,
 ): Promise<T> {
   return context.pool.with(async (connection) => {
     connection.attach(cancellation)
     try {
-      const analyzed = await analyze(statement, [], values, context, connection, true)
+      const analyzed = await analyze(statement, [], values, context, connection, true, build)
       const { sql, scans, values: bound } = await scanText(analyzed, values, context, connection)
       return await work(connection, sql, scans, bound)
     } finally {
@@ -280,6 +283,10 @@ export async function analyze(
     if (value !== undefined && value.value !== null) {
       const given = typeOfEngine(value.type)
       if (given.oid === Oid.numeric) return { ...given, typmod: -1 }
+      // The value tells how many dimensions an array has, and how many digits its numerics.
+      if (value.type.kind === 'list' && isArrayOid(oid)) {
+        return { oid, typmod: -1, engine: value.type }
+      }
       if (oid === 0) return given
     }
     if (oid === 0) return undefined
@@ -342,6 +349,7 @@ async function analyzeStatement(
   const host: AnalysisHost = {
     relation: (range) => relations.get(range),
     parameterType,
+    inputStyle: run.context.inputStyle,
     schemaExists: (name) => layers.includes(name),
     sessionFunction: (name, args) => run.context.sessionFunction(name, args, run.executing),
     engineCallType: (call) => {

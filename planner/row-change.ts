@@ -1,5 +1,6 @@
 /** RowChange: what a statement does to single rows of a lake table, planned as one query. */
 
+import type { TableName } from '../catalog/catalog.js'
 import { quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import type { IdentityColumn } from '../storage/identity-column.js'
@@ -61,6 +62,20 @@ export interface RowChangePlan extends AnalyzedQuery {
   readonly returning: readonly { readonly name: string; readonly value: TypedExpression }[]
   /** The stage's alias in `returning`. */
   readonly returningAlias: string
+}
+
+/** What a kind of statement is called in history and tags, and how it is planned. */
+export interface RowChangeKind {
+  /** In Delta's words: `UPDATE`, `DELETE`, `MERGE`. */
+  readonly operation: 'UPDATE' | 'DELETE' | 'MERGE'
+  /** In PostgreSQL's words. */
+  readonly command: 'UPDATE' | 'DELETE' | 'MERGE' | 'INSERT'
+  readonly plan: (analysis: Analysis, table: TableName, snapshot: Snapshot) => RowChangePlan
+}
+
+/** The command tag: `UPDATE 3`, `INSERT 0 3`. */
+export function tagOf({ command }: RowChangeKind, rowCount: number): string {
+  return command === 'INSERT' ? `INSERT 0 ${rowCount}` : `${command} ${rowCount}`
 }
 
 /** Ranges and bare columns, as a scope has them. */

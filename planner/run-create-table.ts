@@ -382,6 +382,9 @@ function duplicate(table: TableName): SqlError {
   return new SqlError(SqlState.duplicateTable, `relation "${table.name}" already exists`)
 }
 
+/** Properties of new tables: most changes touch few rows, and a vector is cheaper than a new file. */
+const DEFAULTS = { 'delta.enableDeletionVectors': 'true' }
+
 function define(
   { table, base }: Place,
   fields: readonly StructField[],
@@ -406,7 +409,12 @@ function define(
     description: options.comment,
     schema: { fields },
     partitionColumns,
-    configuration: { ...options.properties, ...configuration, ...columnIds(base) },
+    configuration: {
+      ...DEFAULTS,
+      ...options.properties,
+      ...configuration,
+      ...columnIds(base),
+    },
     // The domain's own text names columns as they are stored, which is known afterwards.
     domains: new Map(clusterColumns.length > 0 ? [[CLUSTERING_DOMAIN, '']] : []),
   })

@@ -146,6 +146,7 @@ export class SessionContext {
       pool: this.pool,
       block,
       searchPath: this.settings.searchPath(),
+      inputStyle: this.outputStyle,
       temporaryTable: (name) => this.temporary.relation(name),
       deletionPolicy: this.settings.get('lakegate.deletion_vectors') as DeletionPolicy,
       sessionFunction: (name, args, executing) => sessionFunction(this, name, args, executing),
@@ -177,9 +178,14 @@ export class SessionContext {
   }
 
   /** Tells the client, unless `client_min_messages` keeps it quiet. */
-  notice(sqlState: SqlState, message: string, detail?: string, hint?: string): void {
+  notice(
+    sqlState: SqlState,
+    message: string,
+    context?: string,
+    more: { readonly detail?: string; readonly hint?: string } = {},
+  ): void {
     if (/^(warning|error)$/.test(this.settings.get('client_min_messages'))) return
-    this.#events.notice({ severity: 'NOTICE', sqlState, message, detail, hint })
+    this.#events.notice({ severity: 'NOTICE', sqlState, message, context, ...more })
   }
 
   warn(sqlState: SqlState, message: string): void {

@@ -17,6 +17,7 @@ export interface SessionEvents {
     readonly message: string
     readonly detail?: string | undefined
     readonly hint?: string | undefined
+    readonly context?: string | undefined
   }): void
   /** A setting that clients are told of (ParameterStatus) has changed. */
   parameterStatus(name: string, value: string): void

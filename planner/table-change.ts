@@ -45,6 +45,7 @@ export interface StatementChange {
   readonly adds?: readonly AddFile[]
   readonly removes?: readonly DataFile[]
   readonly reads?: readonly Read[]
+  /** Counts for the history, by Delta's names. */
   readonly metrics?: Readonly<Record<string, number>>
   readonly definition?: NewTable
   readonly domains?: ReadonlyMap<string, string | null>
@@ -213,8 +214,9 @@ export class TableChange {
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
     transaction.remove(removes)
     transaction.add(adds)
-    const words = describeChange(operations, adds, removes, metrics, parameters)
-    const result = await transaction.commit(words)
+    const result = await transaction.commit(
+      describeChange(operations, adds, removes, metrics, parameters),
+    )
     if (result.kind === 'conflict') throw conflictError(this.table, result)
     gateway.inBackground(maintainLog(store, engine, transaction))
   }

@@ -198,12 +198,16 @@ function onConnection<T>(
   })
 }
 
-function nameOf({ name }: TemporaryTable): { readonly layer: string; readonly name: string } {
+/** The table as names in statements see it. */
+export function nameOf({ name }: TemporaryTable): {
+  readonly layer: string
+  readonly name: string
+} {
   return { layer: 'pg_temp', name }
 }
 
 /** The columns as statements assign to them. */
-function targetsOf({ columns }: TemporaryTable): readonly TargetColumn[] {
+export function targetsOf({ columns }: TemporaryTable): readonly TargetColumn[] {
   return columns.map(({ name, type, notNull, defaultText, generatedText }) => ({
     field: {
       name,
@@ -220,7 +224,7 @@ function targetsOf({ columns }: TemporaryTable): readonly TargetColumn[] {
 }
 
 /** The CHECK constraints, where those of lake tables are kept. */
-function rulesOf({ name, checks }: TemporaryTable): Pick<Snapshot, 'metadata' | 'schema'> {
+export function rulesOf({ name, checks }: TemporaryTable): Pick<Snapshot, 'metadata' | 'schema'> {
   // The rules are read as Delta's, where a null breaks them.
   const constraints = checks.map(({ name: check, expression }) => [
     `delta.constraints.${check}`,

@@ -1,9 +1,12 @@
 /** UPDATE and DELETE. */
 
 import { type PgType, pgType } from '../../catalog/pg-types.js'
-import { describeRowChange, type RowChangeKind, runRowChange } from '../apply-rows.js'
+import { describeRowChange, runRowChange } from '../apply-rows.js'
+import type { ParsedStatement } from '../parse.js'
+import type { RowChangeKind } from '../row-change.js'
+import { rowChangeKind } from '../row-change-kind.js'
+import { assert } from '../../storage/errors.js'
 import { returningNodes } from '../returning.js'
-import { planRowUpdate } from '../row-update.js'
 import { declaredParameters, type StatementKind, type StatementShape } from '../statement-kind.js'
 import type { Node } from '../syntax-tree.js'
 import { runDeleteAll } from '../truncate.js'
@@ -36,7 +39,7 @@ function changeKind(kind: 'UPDATE' | 'DELETE'): StatementKind {
       }
       const { parameterTypes, columns } = await describeRowChange(
         { statement, fields, oids, context },
-        rowChange(kind, fields),
+        kindFor(statement, fields),
       )
       return { parameterTypes: parametersFound(shape, parameterTypes), columns }
     },
@@ -47,17 +50,15 @@ function changeKind(kind: 'UPDATE' | 'DELETE'): StatementKind {
       if (table !== undefined) return changeTemporary(session.temporary, table, kind, call)
       return kind === 'DELETE' && isWhole(fields)
         ? runDeleteAll(statement, fields, context)
-        : runRowChange(call, rowChange(kind, fields))
+        : runRowChange(call, kindFor(statement, fields))
     },
   }
 }
 
-function rowChange(kind: 'UPDATE' | 'DELETE', fields: Node): RowChangeKind {
-  return {
-    operation: kind,
-    tag: (rowCount) => `${kind} ${rowCount}`,
-    plan: (analysis, table, snapshot) => planRowUpdate(analysis, fields, kind, table, snapshot),
-  }
+function kindFor(statement: ParsedStatement, fields: Node): RowChangeKind {
+  const kind = rowChangeKind(statement, fields)
+  assert(kind !== undefined, 'UPDATE and DELETE change rows')
+  return kind
 }
 
 /** Whether a DELETE takes every row, and shows none. */

@@ -119,7 +119,8 @@ function tell(session: SessionContext, { tables, cascaded }: Removal): void {
     session.notice(
       SqlState.successfulCompletion,
       `drop cascades to ${cascaded.length} other objects`,
-      cascaded.map((one) => `drop cascades to ${one}`).join('\n'),
+      undefined,
+      { detail: cascaded.map((one) => `drop cascades to ${one}`).join('\n') },
     )
   } else if (only !== undefined) {
     session.notice(SqlState.successfulCompletion, `drop cascades to ${only}`)
@@ -129,7 +130,7 @@ function tell(session: SessionContext, { tables, cascaded }: Removal): void {
       SqlState.successfulCompletion,
       `the log and files of table "${layer}.${name}" stay in "${path}"`,
       undefined,
-      'UNDROP TABLE brings it back.',
+      { hint: 'UNDROP TABLE brings it back.' },
     )
   }
 }

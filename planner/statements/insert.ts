@@ -1,13 +1,12 @@
 /** INSERT. */
 
-import { describeRowChange, type RowChangeKind, runRowChange } from '../apply-rows.js'
+import { describeRowChange, runRowChange } from '../apply-rows.js'
+import { rowChangeKind } from '../row-change-kind.js'
 import { describeInsert, type InsertSettings, runInsert } from '../insert.js'
 import { notSupported } from '../refusal.js'
 import type { SessionContext } from '../session-context.js'
 import type { StatementKind } from '../statement-kind.js'
 import { describeTemporaryInsert, insertTemporary } from '../temporary-change.js'
-import type { Node } from '../syntax-tree.js'
-import { planUpsert } from '../upsert.js'
 import { parametersFound } from './change.js'
 import { temporaryTarget } from './temporary-table.js'
 
@@ -16,10 +15,11 @@ export const INSERT: StatementKind = {
     const { session, statement, fields, oids } = shape
     const table = temporaryTarget(session, fields)
     const context = session.queryContext()
+    const upsert = rowChangeKind(statement, fields)
     const { parameterTypes, columns } =
       table === undefined
-        ? fields.onConflictClause !== undefined
-          ? await describeRowChange({ statement, fields, oids, context }, upsert(fields))
+        ? upsert !== undefined
+          ? await describeRowChange({ statement, fields, oids, context }, upsert)
           : await describeInsert(statement, fields, oids, context, insertSettings(session))
         : await describeTemporaryInsert(statement, fields, oids, context, table)
     return { parameterTypes: parametersFound(shape, parameterTypes), columns }
@@ -27,6 +27,7 @@ export const INSERT: StatementKind = {
   open: ({ session, statement, fields, values, oids, cancellation }) => {
     const table = temporaryTarget(session, fields)
     const context = session.queryContext()
+    const upsert = rowChangeKind(statement, fields)
     const { byName, overwrite, replaceWhere } = statement.insertOptions
     const isPlain = !byName && !overwrite && replaceWhere === undefined
     if (table !== undefined && !isPlain) {
@@ -35,11 +36,8 @@ export const INSERT: StatementKind = {
     if (fields.onConflictClause !== undefined && !isPlain) {
       throw notSupported('ON CONFLICT with OVERWRITE, BY NAME and REPLACE WHERE')
     }
-    if (table === undefined && fields.onConflictClause !== undefined) {
-      return runRowChange(
-        { statement, fields, values, oids, context, cancellation },
-        upsert(fields),
-      )
+    if (table === undefined && upsert !== undefined) {
+      return runRowChange({ statement, fields, values, oids, context, cancellation }, upsert)
     }
     return table === undefined
       ? runInsert(statement, fields, values, context, cancellation, oids, insertSettings(session))
@@ -58,13 +56,5 @@ function insertSettings({ settings }: SessionContext): InsertSettings {
   return {
     dynamicPartitions: settings.get('lakegate.partition_overwrite_mode') === 'dynamic',
     schemaEvolution: settings.get('lakegate.schema_evolution') === 'on',
-  }
-}
-
-function upsert(fields: Node): RowChangeKind {
-  return {
-    operation: 'MERGE',
-    tag: (rowCount) => `INSERT 0 ${rowCount}`,
-    plan: (analysis, table, snapshot) => planUpsert(analysis, fields, table, snapshot),
   }
 }

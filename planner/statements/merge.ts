@@ -2,9 +2,11 @@
 
 import type { Node } from '../syntax-tree.js'
 import { notSupported } from '../refusal.js'
-import { planMerge } from '../merge.js'
 import type { ParsedStatement } from '../parse.js'
-import { describeRowChange, type RowChangeKind, runRowChange } from '../apply-rows.js'
+import { describeRowChange, runRowChange } from '../apply-rows.js'
+import type { RowChangeKind } from '../row-change.js'
+import { rowChangeKind } from '../row-change-kind.js'
+import { assert } from '../../storage/errors.js'
 import type { StatementKind } from '../statement-kind.js'
 import { parametersFound } from './change.js'
 import { temporaryTarget } from './temporary-table.js'
@@ -17,7 +19,7 @@ export const MERGE: StatementKind = {
     const context = session.queryContext()
     const { parameterTypes, columns } = await describeRowChange(
       { statement, fields, oids, context },
-      kindOf(statement, fields),
+      kindFor(statement, fields),
     )
     return { parameterTypes: parametersFound(shape, parameterTypes), columns }
   },
@@ -27,16 +29,13 @@ export const MERGE: StatementKind = {
     const context = session.queryContext()
     return runRowChange(
       { statement, fields, values, oids, context, cancellation },
-      kindOf(statement, fields),
+      kindFor(statement, fields),
     )
   },
 }
 
-function kindOf(statement: ParsedStatement, fields: Node): RowChangeKind {
-  return {
-    operation: 'MERGE',
-    tag: (rowCount) => `MERGE ${rowCount}`,
-    plan: (analysis, table, snapshot) =>
-      planMerge(analysis, fields, statement.mergeStars, table, snapshot),
-  }
+function kindFor(statement: ParsedStatement, fields: Node): RowChangeKind {
+  const kind = rowChangeKind(statement, fields)
+  assert(kind !== undefined, 'a MERGE changes rows')
+  return kind
 }

@@ -22,10 +22,10 @@ const check = (name: string, lines: string): void => script(() => gateway, name,
 describe('table properties', () => {
   check(
     'are set and reset in both spellings, and shown',
-    `CREATE TABLE silver.p1 (a int) TBLPROPERTIES ('delta.checkpointInterval' = '7')
+    `CREATE TABLE silver.p1 (a int) TBLPROPERTIES ('delta.checkpointInterval' = '7', 'delta.enableDeletionVectors' = 'false')
      ALTER TABLE silver.p1 SET TBLPROPERTIES ('delta.appendOnly' = 'true', owner.team = "data", 'n' = 3)
      ALTER TABLE silver.p1 SET (delta.logRetentionDuration = 'interval 90 days', "my.own" = 'it''s')
-     SHOW TBLPROPERTIES silver.p1 -> delta.appendOnly,true|delta.checkpointInterval,7|delta.logRetentionDuration,interval 90 days|delta.minReaderVersion,1|delta.minWriterVersion,2|my.own,it's|n,3|owner.team,data
+     SHOW TBLPROPERTIES silver.p1 -> delta.appendOnly,true|delta.checkpointInterval,7|delta.enableDeletionVectors,false|delta.logRetentionDuration,interval 90 days|delta.minReaderVersion,1|delta.minWriterVersion,2|my.own,it's|n,3|owner.team,data
      SHOW TBLPROPERTIES silver.p1 ('delta.appendonly') -> delta.appendOnly,true
      SHOW TBLPROPERTIES silver.p1 (nosuch) -> nosuch,Table silver.p1 does not have property: nosuch
      SHOW TBLPROPERTIES silver.nosuch -> !42P01
@@ -35,7 +35,7 @@ describe('table properties', () => {
      ALTER TABLE silver.p1 UNSET TBLPROPERTIES IF EXISTS ('delta.appendOnly', 'n')
      ALTER TABLE silver.p1 RESET (delta.logRetentionDuration, "my.own", nosuch)
      DELETE FROM silver.p1 -> DELETE 1
-     SHOW TBLPROPERTIES silver.p1 -> delta.checkpointInterval,7|delta.minReaderVersion,1|delta.minWriterVersion,2|owner.team,data`,
+     SHOW TBLPROPERTIES silver.p1 -> delta.checkpointInterval,7|delta.enableDeletionVectors,false|delta.minReaderVersion,1|delta.minWriterVersion,2|owner.team,data`,
   )
 
   check(
@@ -62,7 +62,7 @@ describe('table properties', () => {
 
   check(
     'raise the protocol where they need it, and never lower it',
-    `CREATE TABLE silver.p3 (a int)
+    `CREATE TABLE silver.p3 (a int) TBLPROPERTIES ('delta.enableDeletionVectors' = 'false')
      INSERT INTO silver.p3 VALUES (1)
      ALTER TABLE silver.p3 SET (delta.enableDeletionVectors = true) -> ALTER ~NOTICE 00000
      ALTER TABLE silver.p3 SET (delta.enableInCommitTimestamps = true)
@@ -173,7 +173,7 @@ describe('DESCRIBE', () => {
     expect(rows.get('Name')).toBe('silver.s1')
     expect(rows.get('Comment')).toBe('all')
     expect(rows.get('Location')).toBe(`${gateway.lake}/silver/s1`)
-    await client.query('ALTER TABLE silver.s1 SET (delta.enableDeletionVectors = true)')
+    await client.query('ALTER TABLE silver.s1 SET (delta.checkpointInterval = 5)')
     const [detail] = (await client.query('DESCRIBE DETAIL silver.s1')).rows
     expect(detail.table_features).toBe('appendOnly, deletionVectors, invariants')
     expect(detail.partition_columns).toBe('day')

@@ -310,3 +310,39 @@ describe('INSERT … ON CONFLICT', () => {
      SELECT sum(v) FROM %s -> 60`,
   )
 })
+
+describe('EXPLAIN', () => {
+  async function plan(sql: string): Promise<readonly string[]> {
+    const { rows } = await client.query<[string]>({ text: sql, rowMode: 'array' })
+    return rows.map(([line]) => line)
+  }
+
+  it('tells which files a change looks into, and with ANALYZE what became of them', async () => {
+    const table = `silver.e${nextTable++}`
+    await client.query(`CREATE TABLE ${table} (id int, p text) PARTITIONED BY (p)`)
+    await client.query(
+      `INSERT INTO ${table} SELECT i, 'p' || i % 4 FROM generate_series(1, 100) AS g(i)`,
+    )
+    const update = `UPDATE ${table} SET id = 0 WHERE p = 'p1' AND id < 10`
+    const planned = await plan(`EXPLAIN ${update}`)
+    expect(planned.slice(0, 2)).toEqual([
+      `Update on ${table}`,
+      expect.stringContaining('1 of 4 files'),
+    ])
+    expect((await client.query(`SELECT 1 FROM ${table} WHERE id = 0`)).rowCount).toBe(0)
+    await client.query('SET lakegate.deletion_vectors = always')
+    const done = await plan(`EXPLAIN ANALYZE ${update}`)
+    expect(done.slice(0, 4)).toEqual([
+      `Update on ${table} (UPDATE 3)`,
+      expect.stringContaining('1 of 4 files'),
+      '  Files with changed rows: 1 (0 dropped, 0 rewritten, 1 given a deletion vector)',
+      '  Rows: 3 updated, 0 deleted, 0 inserted',
+    ])
+    expect((await client.query(`SELECT 1 FROM ${table} WHERE id = 0`)).rowCount).toBe(3)
+    const merge = `MERGE INTO ${table} AS t USING (VALUES (4), (8)) AS s(id) ON t.id = s.id WHEN MATCHED THEN DELETE`
+    expect((await plan(`EXPLAIN ANALYZE ${merge}`))[0]).toBe(`Merge on ${table} (MERGE 2)`)
+    expect((await plan(`EXPLAIN INSERT INTO ${table} SELECT * FROM ${table}`))[0]).toBe(
+      `Insert on ${table}`,
+    )
+  })
+})
