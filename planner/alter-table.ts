@@ -420,8 +420,8 @@ async function moveRows(
   const { store } = context.gateway
   if (validation === null && !draft.rewrites) return {}
   const files = [...snapshot.files]
-  const read = { predicate: UNKNOWN, files }
-  if (files.length === 0) return { reads: [read] }
+  const reads = [{ predicate: UNKNOWN, files }]
+  if (files.length === 0) return { reads }
   const relation = await scanRelation(store, connection, planScan(snapshot, UNKNOWN))
   const over = (sql: string): string => replaceMarkers(sql, () => relation)
   if (validation !== null) {
@@ -429,7 +429,7 @@ async function moveRows(
     const broken = draft.validations[(row ?? []).indexOf(true)]
     if (broken !== undefined) throw violation(draft, broken)
   }
-  if (!draft.rewrites) return { reads: [read] }
+  if (!draft.rewrites) return { reads }
   if (snapshot.metadata.configuration['delta.appendOnly']?.toLowerCase() === 'true') {
     throw new SqlError(
       SqlState.objectNotInPrerequisiteState,
@@ -438,7 +438,7 @@ async function moveRows(
     )
   }
   const written = await writeDataFiles(store, connection, definition, { query: over(plan.sql) })
-  return { reads: [read], removes: files, adds: written.files }
+  return { reads, removes: files, adds: written.files }
 }
 
 function violation(draft: TableDraft, broken: TableDraft['validations'][number]): SqlError {

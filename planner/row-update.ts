@@ -255,9 +255,6 @@ export function assignedText(
       { detail: `Column "${column.field.name}" is a generated column.` },
     )
   }
-  if (isDefault && column.identity !== undefined) {
-    throw analysis.notSupported('DEFAULT for an identity column in UPDATE')
-  }
   if (isDefault) return defaultValue(analysis, column)
   if (column.identity?.allowExplicitInsert === false) {
     throw new SqlError(

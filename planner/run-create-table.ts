@@ -382,9 +382,6 @@ function duplicate(table: TableName): SqlError {
   return new SqlError(SqlState.duplicateTable, `relation "${table.name}" already exists`)
 }
 
-/** Properties of new tables: most changes touch few rows, and a vector is cheaper than a new file. */
-const DEFAULTS = { 'delta.enableDeletionVectors': 'true' }
-
 function define(
   { table, base }: Place,
   fields: readonly StructField[],
@@ -410,7 +407,7 @@ function define(
     schema: { fields },
     partitionColumns,
     configuration: {
-      ...DEFAULTS,
+      ...DEFAULT_PROPERTIES,
       ...options.properties,
       ...configuration,
       ...columnIds(base),
@@ -422,6 +419,9 @@ function define(
   const clustering = clusteringConfiguration(made, clusterColumns)
   return { ...made, domains: new Map([[CLUSTERING_DOMAIN, clustering]]) }
 }
+
+/** Properties of new tables: most changes touch few rows, and a vector is cheaper than a new file. */
+const DEFAULT_PROPERTIES = { 'delta.enableDeletionVectors': 'true' }
 
 /** Ids of columns go on from those of the log's earlier tables. */
 function columnIds(base: Snapshot | null): { readonly [key: string]: string } {

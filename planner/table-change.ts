@@ -214,9 +214,8 @@ export class TableChange {
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
     transaction.remove(removes)
     transaction.add(adds)
-    const result = await transaction.commit(
-      describeChange(operations, adds, removes, metrics, parameters),
-    )
+    const words = describeChange(operations, adds, removes, metrics, parameters)
+    const result = await transaction.commit(words)
     if (result.kind === 'conflict') throw conflictError(this.table, result)
     gateway.inBackground(maintainLog(store, engine, transaction))
   }
