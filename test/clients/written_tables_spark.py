@@ -6,6 +6,7 @@ import shutil
 
 from checks import check, finish
 from delta import configure_spark_with_delta_pip
+from delta.tables import DeltaTable, IdentityGenerator
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import MapType
@@ -88,10 +89,15 @@ for path in sorted(glob.glob(f"{folder}/*/_delta_log")):
         check(f"Spark opens {name}", None, str(error)[:600])
 
 # Identity columns that Spark declares are ours to count too.
-spark.sql(
-    f"CREATE TABLE delta.`{folder}/spark_identity` (id BIGINT GENERATED ALWAYS AS IDENTITY (START WITH 7 INCREMENT BY 3), s STRING) USING delta"
+(
+    DeltaTable.create(spark)
+    .location(f"{folder}/spark_identity")
+    .addColumn("id", "BIGINT", generatedAlwaysAs=IdentityGenerator(start=7, step=3))
+    .addColumn("s", "STRING")
+    .execute()
 )
-spark.sql(f"INSERT INTO delta.`{folder}/spark_identity` (s) VALUES ('a'), ('b')")
+made = spark.createDataFrame([("a",), ("b",)], "s STRING")
+made.write.format("delta").mode("append").save(f"{folder}/spark_identity")
 spark.read.format("delta").load(f"{folder}/spark_identity").coalesce(1).write.parquet(f"{folder}/spark_identity.rows")
 shutil.move(glob.glob(f"{folder}/spark_identity.rows/*.parquet")[0], f"{folder}/spark_identity.parquet")
 shutil.rmtree(f"{folder}/spark_identity.rows")
