@@ -176,6 +176,7 @@ async function withPlan<T>(
       }
       return await use(work, { plan, texts, scans, asked: predicates.get(TARGET) ?? UNKNOWN })
     } finally {
+      await work.close()
       connection.attach(undefined)
     }
   })

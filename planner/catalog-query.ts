@@ -8,6 +8,7 @@ import { quoteIdentifier, quoteLiteral } from '../storage/engine.js'
 import { type EngineType, scalarType } from '../storage/engine-type.js'
 import type { EngineValue, Scalar } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { identityOf } from '../storage/identity-column.js'
 import type { DataType, StructField } from '../storage/schema.js'
 import type { Gateway } from './gateway.js'
 import type { ParsedStatement } from './parse.js'
@@ -257,7 +258,16 @@ async function mirror(gateway: Gateway): Promise<string> {
 
 function columnDefinition(field: StructField): string {
   const notNull = field.nullable ? '' : ' NOT NULL'
-  return `${quoteIdentifier(field.name)} ${pgTypeName(field.type)}${notNull}`
+  return `${quoteIdentifier(field.name)} ${pgTypeName(field.type)}${notNull}${identity(field)}`
+}
+
+/** Clients look there for columns that they need not give values for. */
+function identity(field: StructField): string {
+  const counts = identityOf(field)
+  if (counts === undefined || pgTypeName(field.type) !== 'bigint') return ''
+  const kind = counts.allowExplicitInsert ? 'BY DEFAULT' : 'ALWAYS'
+  const range = `MINVALUE ${-(2n ** 63n)} MAXVALUE ${2n ** 63n - 1n}`
+  return ` GENERATED ${kind} AS IDENTITY (START WITH ${counts.start} INCREMENT BY ${counts.step} ${range})`
 }
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {

@@ -1,5 +1,6 @@
 /** Lake syntax: time travel clauses and the lake's own commands, which PostgreSQL's grammar lacks. */
 
+import { type CatalogCommand, parseCatalogCommand } from './catalog-command.js'
 import { identifierName, isKeyword, type Token, tokenize } from './lexer.js'
 
 /** A time travel clause, taken out of a statement. */
@@ -37,6 +38,7 @@ export type LakeCommand =
       readonly property: string | null
     }
   | { readonly kind: 'unsupported'; readonly words: string }
+  | CatalogCommand
 
 /** Words before which a table name ends and no time travel is meant. */
 const FROM_WORDS = new Set(['from', 'join', 'table', 'using', 'into'])
@@ -239,6 +241,8 @@ function endOfParentheses(tokens: readonly Token[], open: number): number {
 /** The lake command `sql` is, or null when it is none. */
 export function parseLakeCommand(sql: string): LakeCommand | null {
   const tokens = tokenize(sql)
+  const own = parseCatalogCommand(tokens)
+  if (own !== null) return own
   const first = tokens[0]?.text.toLowerCase() ?? ''
   const second = tokens[1]?.text.toLowerCase() ?? ''
   if (first === 'describe' || first === 'desc') {
@@ -290,14 +294,7 @@ function showProperties(tokens: readonly Token[]): LakeCommand | null {
   return { kind: 'show-properties', name: parts, property }
 }
 
-const UNSUPPORTED = [
-  /^optimize /,
-  /^restore /,
-  /^convert to/,
-  /^reorg /,
-  /^copy into/,
-  /^create layer/,
-]
+const UNSUPPORTED = [/^optimize /, /^restore /, /^convert to/, /^reorg /, /^copy into/]
 
 function qualifiedName(
   tokens: readonly Token[],

@@ -80,7 +80,12 @@ function splitStatements(sql: string): { readonly source: string; readonly start
 }
 
 function parseOne(source: string, start: number): ParsedStatement {
-  const lakeCommand = parseLakeCommand(source)
+  let lakeCommand: LakeCommand | null
+  try {
+    lakeCommand = parseLakeCommand(source)
+  } catch (thrown) {
+    throw translate(thrown, start)
+  }
   if (lakeCommand !== null) {
     return {
       source,

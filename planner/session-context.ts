@@ -178,9 +178,14 @@ export class SessionContext {
   }
 
   /** Tells the client, unless `client_min_messages` keeps it quiet. */
-  notice(sqlState: SqlState, message: string, context?: string): void {
+  notice(
+    sqlState: SqlState,
+    message: string,
+    context?: string,
+    more: { readonly detail?: string; readonly hint?: string } = {},
+  ): void {
     if (/^(warning|error)$/.test(this.settings.get('client_min_messages'))) return
-    this.#events.notice({ severity: 'NOTICE', sqlState, message, context })
+    this.#events.notice({ severity: 'NOTICE', sqlState, message, context, ...more })
   }
 
   warn(sqlState: SqlState, message: string): void {

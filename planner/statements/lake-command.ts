@@ -8,6 +8,7 @@ import { listCommits, readCommitInfo, type Snapshot } from '../../storage/snapsh
 import { propertyName } from '../../storage/table-property.js'
 import { sparkColumnType, sparkTypeName } from '../../storage/type-name.js'
 import { deltaTypeOf } from '../create-table.js'
+import type { CatalogCommand } from '../catalog-command.js'
 import type { LakeCommand } from '../lake-syntax.js'
 import { parseStatements } from '../parse.js'
 import type { Execution } from '../portal.js'
@@ -19,6 +20,7 @@ import type { SessionContext } from '../session-context.js'
 import { type SqlType, sqlType, typeName } from '../sql-type.js'
 import type { StatementKind } from '../statement-kind.js'
 import { findTarget } from '../write-target.js'
+import { catalogColumns, runCatalogCommand } from './catalog-command.js'
 import { temporaryTableNamed } from './temporary-table.js'
 
 export const LAKE_COMMAND: StatementKind = {
@@ -32,12 +34,26 @@ export const LAKE_COMMAND: StatementKind = {
 
 async function run(session: SessionContext, lakeCommand: LakeCommand): Promise<Execution> {
   if (lakeCommand.kind === 'unsupported') throw notSupported(lakeCommand.words)
+  if (!isOwn(lakeCommand)) return runCatalogCommand(session, lakeCommand)
   return readyRows(columnsOf(lakeCommand) ?? [], await rowsOf(session, lakeCommand))
+}
+
+type OwnCommand = Exclude<LakeCommand, CatalogCommand | { kind: 'unsupported' }>
+
+const OWN: ReadonlySet<string> = new Set<OwnCommand['kind']>([
+  'describe-history',
+  'describe-detail',
+  'describe-table',
+  'show-properties',
+])
+
+function isOwn(lakeCommand: LakeCommand): lakeCommand is OwnCommand {
+  return OWN.has(lakeCommand.kind)
 }
 
 async function rowsOf(
   session: SessionContext,
-  lakeCommand: Exclude<LakeCommand, { kind: 'unsupported' }>,
+  lakeCommand: OwnCommand,
 ): Promise<readonly Scalar[][]> {
   switch (lakeCommand.kind) {
     case 'describe-history':
@@ -280,5 +296,7 @@ function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
       return ['key', 'value'].map(textColumn)
     case 'unsupported':
       return null
+    default:
+      return catalogColumns(lakeCommand)
   }
 }
