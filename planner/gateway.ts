@@ -4,6 +4,7 @@ import { Catalog } from '../catalog/catalog.js'
 import { PgCatalog } from '../catalog/pg-catalog.js'
 import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { ImportFiles } from '../storage/import-files.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { SnapshotCache } from '../storage/snapshot-cache.js'
 import { AppendQueue } from './append-queue.js'
@@ -25,6 +26,8 @@ export interface GatewayOptions {
   readonly engine: Engine
   readonly database: string
   readonly snapshotCacheBytes: number
+  /** Directories whose files COPY FROM may read; none unless given. */
+  readonly copyDirectories?: readonly string[]
 }
 
 /** The shared parts of one gateway: the engine, the names, the snapshots, the sessions. */
@@ -34,6 +37,7 @@ export class Gateway {
   readonly database: string
   readonly catalog: Catalog
   readonly snapshots: SnapshotCache
+  readonly importFiles: ImportFiles
   readonly pgCatalog: PgCatalog = new PgCatalog()
   readonly appends: AppendQueue
   readonly notifications: NotificationHub = new NotificationHub()
@@ -45,6 +49,7 @@ export class Gateway {
     this.store = options.store
     this.engine = options.engine
     this.database = options.database
+    this.importFiles = new ImportFiles(options.copyDirectories ?? [])
     this.snapshots = new SnapshotCache(options.store, options.engine, options.snapshotCacheBytes)
     this.appends = new AppendQueue({
       store: options.store,

@@ -113,8 +113,8 @@ export interface CopyIn {
    * Waits while what came before is being written.
    */
   append(batch: ColumnBatch): Promise<void>
-  /** Adds bytes of a file that the engine reads itself: format parquet. */
-  spool(bytes: Uint8Array): Promise<void>
+  /** Adds bytes to the file of that number, which the engine reads itself: format parquet. */
+  spool(file: number, bytes: Uint8Array): Promise<void>
   /** Makes the rows the statement's; `rejected` rows have been left out. Answers the tag. */
   finish(rejected: number): Promise<string>
   /** Drops everything; answers the error for the client. */

@@ -20,7 +20,11 @@ export interface TestGateway {
 
 /** Starts a gateway on a demonstration lake of its own, or beside another one on `lake`. */
 export async function startGateway(
-  options: { readonly password?: string; readonly lake?: string } = {},
+  options: {
+    readonly password?: string
+    readonly lake?: string
+    readonly copyDirectories?: readonly string[]
+  } = {},
 ): Promise<TestGateway> {
   const lake = options.lake ?? mkdtempSync(join(tmpdir(), 'lakegate-lake-'))
   const config = readConfig(
@@ -37,6 +41,7 @@ export async function startGateway(
     engine,
     database: 'lake',
     snapshotCacheBytes: 64 * 1024 * 1024,
+    copyDirectories: options.copyDirectories ?? [],
   })
   const bugs: unknown[] = []
   const listener = await listen(config, gateway, (bug) => bugs.push(bug))
