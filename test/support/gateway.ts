@@ -15,6 +15,8 @@ export interface TestGateway {
   readonly httpPort: number
   readonly lake: string
   readonly bugs: unknown[]
+  /** Its engine, to look at what is in memory. */
+  readonly engine: Engine
   close(): Promise<void>
 }
 
@@ -50,6 +52,7 @@ export async function startGateway(
     httpPort: listener.httpPort,
     lake,
     bugs,
+    engine,
     close: async () => {
       await listener.close()
       await gateway.settle()
