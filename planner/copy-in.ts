@@ -32,6 +32,8 @@ export interface CopyInPlan {
   readonly format: CopyInFormat
   /** What is read from the STAGE: c1, c2, …, and d1, d2, … that tell where a default stands. */
   readonly stage: readonly StageColumn[]
+  /** Whether rows may be refused that have been read, so that their lines have to be known. */
+  readonly withLines: boolean
 }
 
 /**
@@ -43,6 +45,7 @@ export function copyInPlan(
   fields: Node,
   table: string,
   columns: readonly TargetColumn[],
+  hasChecks: boolean,
 ): CopyInPlan & { readonly targets: readonly TargetColumn[] } {
   const names = namesOf(fields.attlist)
   const targets =
@@ -83,12 +86,16 @@ export function copyInPlan(
     name: `c${i + 1}`,
     type: printEngineType(column.engineType),
   }))
+  const withLines =
+    hasChecks || !early || columns.some((column) => column.generatedText !== undefined)
+  const lines = withLines ? [{ name: 'line', type: 'BIGINT' }] : []
   const defaults = made.map((_, i) => ({ name: `d${i + 1}`, type: 'BOOLEAN' }))
   return {
     targets,
     columns: made,
     format,
-    stage: format.defaultText === null ? stage : [...stage, ...defaults],
+    stage: [...stage, ...(format.defaultText === null ? [] : defaults), ...lines],
+    withLines,
   }
 }
 

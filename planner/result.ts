@@ -105,10 +105,11 @@ export interface CopyIn {
   readonly format: CopyInFormat
   readonly style: OutputStyle
   readonly source: CopyInSource
+  readonly withLines: boolean
   readonly cancellation: Cancellation
   /**
-   * Adds rows: a column of vectors for each of `columns`; with a `defaultText` as many columns of
-   * BOOLEAN behind them, true where the default stands.
+   * Adds rows: a vector for each of `columns`; with a `defaultText` as many of BOOLEAN behind them,
+   * true where the default stands; with `withLines` one of BIGINT at the end, the rows' lines.
    *
    * Waits while what came before is being written.
    */

@@ -814,6 +814,13 @@ export function defaultVector(fields: CopyFields, index: number): BatchColumn {
   return { kind: 'fixed', validity: null, data, bytesPerRow: 1 }
 }
 
+/** The lines of the rows as BIGINT. */
+export function lineVector(fields: CopyFields): BatchColumn {
+  const lines = new BigInt64Array(BATCH_ROWS)
+  for (let row = 0; row < fields.rowCount; row++) lines[row] = BigInt(fields.lines[row] as number)
+  return { kind: 'fixed', validity: null, data: new Uint8Array(lines.buffer), bytesPerRow: 8 }
+}
+
 function int32At(bytes: Uint8Array, at: number): number {
   return (
     ((bytes[at] as number) << 24) |

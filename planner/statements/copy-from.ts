@@ -25,7 +25,7 @@ import type { CopyIn, CopyInSource } from '../result.js'
 import type { StatementCall } from '../statement-kind.js'
 import { listOf, type Node } from '../syntax-tree.js'
 import { TableChange } from '../table-change.js'
-import { type TargetColumn, targetColumns } from '../target-table.js'
+import { constraintsOf, type TargetColumn, targetColumns } from '../target-table.js'
 import { nameOf, rulesOf, targetsOf } from '../temporary-change.js'
 import { findTarget } from '../write-target.js'
 import { temporaryTarget } from './temporary-table.js'
@@ -35,7 +35,8 @@ export async function copyFrom(call: StatementCall): Promise<Execution> {
   const { session, fields, cancellation } = call
   const source = await sourceOf(call)
   const into = await destination(call)
-  const plan = copyInPlan(fields, into.name.name, into.columns)
+  const hasChecks = constraintsOf(into.rules).length > 0
+  const plan = copyInPlan(fields, into.name.name, into.columns, hasChecks)
   const { format, verbosity } = plan.format
   if (format === 'arrow') {
     throw notSupported('COPY FROM in arrow', 'Use FORMAT parquet, csv or binary.')
@@ -48,6 +49,7 @@ export async function copyFrom(call: StatementCall): Promise<Execution> {
     format: plan.format,
     style: session.outputStyle,
     source,
+    withLines: plan.withLines,
     cancellation,
     append: (batch) => sink.append(batch),
     spool: (file, bytes) => sink.spool(file, bytes),
@@ -183,7 +185,14 @@ async function rowSink(call: StatementCall, into: Destination, plan: Plan): Prom
     rowsText(call, into, sources, hasDefaults, connection),
   )
   const target: LoadTarget = {
-    write: (connection, stage) => into.write(connection, sql(stage)),
+    write: async (connection, stage) => {
+      try {
+        return await into.write(connection, sql(stage))
+      } catch (thrown) {
+        if (!plan.withLines) throw thrown
+        throw await located(thrown, connection, stage, sql, into.name.name)
+      }
+    },
     apply: into.apply,
     undo: into.undo,
   }
@@ -193,6 +202,50 @@ async function rowSink(call: StatementCall, into: Destination, plan: Plan): Prom
     spool: () => Promise.reject(new Error('assertion failed: rows are not spooled')),
     finish: () => load.finish(),
     abort: () => load.abort(),
+  }
+}
+
+/**
+ * The error of rows that the engine refused, with the line of the first of them.
+ *
+ * The engine does not tell rows apart, so it is asked again for fewer and fewer of them.
+ */
+async function located(
+  thrown: unknown,
+  connection: EngineConnection,
+  stage: string,
+  sql: (stage: string) => string,
+  table: string,
+): Promise<unknown> {
+  if (!(thrown instanceof SqlError) || !/^2[23]/.test(thrown.sqlState)) return thrown
+  const fails = async (count: number): Promise<SqlError | null> => {
+    const first = `(SELECT * FROM ${stage} WHERE rowid < ${count})`
+    try {
+      await connection.run(`COPY (${sql(first)}\n) TO '/dev/null' (FORMAT csv)`)
+      return null
+    } catch (other) {
+      if (other instanceof SqlError && other.sqlState === thrown.sqlState) return other
+      throw other
+    }
+  }
+  try {
+    const [[rowCount] = []] = await connection.query(`SELECT count(*) FROM ${stage}`)
+    let good = 0
+    let bad = Number(rowCount ?? 0)
+    let error = await fails(bad)
+    if (error === null) return thrown
+    while (bad - good > 1) {
+      const middle = Math.floor((good + bad) / 2)
+      const found = await fails(middle)
+      if (found === null) good = middle
+      else [bad, error] = [middle, found]
+    }
+    const [[line] = []] = await connection.query(
+      `SELECT line FROM ${stage} WHERE rowid = ${bad - 1}`,
+    )
+    return error.within(`COPY ${table}, line ${line}`)
+  } catch {
+    return thrown
   }
 }
 

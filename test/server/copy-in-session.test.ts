@@ -376,6 +376,14 @@ describe('the transaction of COPY FROM', () => {
     await client.query('ROLLBACK')
   })
 
+  it('names the line that breaks a CHECK, behind many others', async () => {
+    const table = await newTable('a int CHECK (a <> 7777), b text')
+    const lines = Array.from({ length: 20_000 }, (_, i) => `${i}\tx`)
+    const outcome = await copyIn(client, `COPY ${table} FROM STDIN`, text(...lines))
+    expect(outcome).toMatchObject({ code: '23514' })
+    expect(outcome.where).toMatch(/, line 7778$/)
+  })
+
   it('leaves no files when it fails', async () => {
     const table = await newTable('a int CHECK (a > 0), b text')
     expect(await copyIn(client, `COPY ${table} FROM STDIN`, text('1\tx', '0\ty'))).toMatchObject({
