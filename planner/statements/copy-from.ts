@@ -7,6 +7,7 @@ import { SqlError, SqlState } from '../../storage/errors.js'
 import { escapeGlob, resolvePath } from '../../storage/file-path.js'
 import type { ObjectStore, Staging } from '../../storage/object-store.js'
 import type { Snapshot } from '../../storage/snapshot.js'
+import { requireWritable } from '../../storage/table-protocol.js'
 import { replaceMarkers } from '../analysis.js'
 import {
   copiedRows,
@@ -17,6 +18,7 @@ import {
   stagedSources,
 } from '../copy-in.js'
 import { CopyLoad, type LoadTarget } from '../copy-load.js'
+import { FULFILLED } from '../fulfilled.js'
 import { numberParameters } from '../parameter-marker.js'
 import type { Execution } from '../portal.js'
 import { analyze } from '../query.js'
@@ -129,11 +131,18 @@ async function destination({ session, statement, fields }: StatementCall): Promi
   const context = session.queryContext()
   const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
   const change = context.block.changing(table, 'COPY FROM', () => new TableChange(table, snapshot))
+  const { tablePath, protocol, metadata, schema } = snapshot
+  // Refused before hours of data have been sent, not when they are to be committed.
+  requireWritable(tablePath, protocol, metadata, schema, FULFILLED)
+  const columns = targetColumns(schema)
+  if (columns.some(({ identity }) => identity !== undefined)) {
+    throw notSupported('COPY FROM into a table with identity columns', 'Use INSERT.')
+  }
   const { store } = context.gateway
   const adds: AddFile[] = []
   return {
     name: table,
-    columns: targetColumns(snapshot.schema),
+    columns,
     rules: snapshot,
     folder: snapshot.tablePath,
     write: async (connection, query) => {

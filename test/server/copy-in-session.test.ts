@@ -4,7 +4,7 @@
  * Method: real clients; where drivers behave too well, raw messages on a socket.
  */
 
-import { readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -420,6 +420,27 @@ describe('the columns of COPY FROM', () => {
       [7, 'd'],
       [null, null],
     ])
+  })
+
+  it('is refused where numbers of identity columns would have to be handed out', async () => {
+    const table = await newTable()
+    const log = '_delta_log/00000000000000000000.json'
+    const folder = join(gateway.lake, 'silver/counted')
+    const first = readFileSync(join(gateway.lake, table.replace('.', '/'), log), 'utf8')
+    const identity =
+      '\\"delta.identity.start\\":1,\\"delta.identity.step\\":1,\\"delta.identity.allowExplicitInsert\\":false'
+    const counted = first
+      .replace('\\"metadata\\":{}', `\\"metadata\\":{${identity}}`)
+      .replace(/"minWriterVersion":\d+/, '"minWriterVersion":7')
+      .replace('"writerFeatures":[', '"writerFeatures":["identityColumns",')
+    expect(counted).toContain('delta.identity')
+    mkdirSync(join(folder, '_delta_log'), { recursive: true })
+    writeFileSync(join(folder, log), counted)
+    const outcome = await copyIn(client, 'COPY silver.counted FROM STDIN', text('1\tx'))
+    expect(outcome).toMatchObject({
+      code: '0A000',
+      message: 'COPY FROM into a table with identity columns is not supported',
+    })
   })
 
   const refused: readonly (readonly [string, string])[] = [
