@@ -81,8 +81,9 @@ export class CopyLoad {
     this.#appender?.discard()
     this.#appender = undefined
     await this.#writing?.catch(() => {})
-    await this.#release()
-    await this.#target.undo()
+    // What ended the load is what the client is told; an engine that closes has forgotten the rows.
+    await this.#release().catch(() => {})
+    await this.#target.undo().catch(() => {})
   }
 
   async #begin(): Promise<Appender> {

@@ -170,7 +170,8 @@ export class CopyDecoder {
         const failure = decoder.decode(fields, from, limit)
         if (failure === null) break
         const error = this.#valueError(failure.error, failure.row, i)
-        if (!ignoreErrors) {
+        // What is not supported, or too much, is no fault of the value.
+        if (!ignoreErrors || !error.sqlState.startsWith('22')) {
           first = error
           limit = failure.row
           break
