@@ -5,6 +5,7 @@ import { PgCatalog } from '../catalog/pg-catalog.js'
 import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { Groups } from '../storage/group.js'
+import { ImportFiles } from '../storage/import-files.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { SnapshotCache } from '../storage/snapshot-cache.js'
 import { AppendQueue } from './append-queue.js'
@@ -28,6 +29,8 @@ export interface GatewayOptions {
   readonly snapshotCacheBytes: number
   /** How long a group of another gateway is waited for before it is aborted. */
   readonly groupTimeoutMs?: number
+  /** Directories whose files COPY FROM may read; none unless given. */
+  readonly copyDirectories?: readonly string[]
 }
 
 /** The shared parts of one gateway: the engine, the names, the snapshots, the sessions. */
@@ -37,6 +40,7 @@ export class Gateway {
   readonly database: string
   readonly catalog: Catalog
   readonly snapshots: SnapshotCache
+  readonly importFiles: ImportFiles
   readonly pgCatalog: PgCatalog = new PgCatalog()
   readonly appends: AppendQueue
   readonly notifications: NotificationHub = new NotificationHub()
@@ -52,6 +56,7 @@ export class Gateway {
       groups: new Groups(options.store, options.groupTimeoutMs),
       onCreateRolledBack: (path, id) => this.catalog.forgetTable(path, id),
     })
+    this.importFiles = new ImportFiles(options.copyDirectories ?? [])
     this.appends = new AppendQueue({
       store: options.store,
       engine: options.engine,

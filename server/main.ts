@@ -39,6 +39,7 @@ async function start(config: Config): Promise<void> {
     database: config.database,
     snapshotCacheBytes: config.snapshotCacheBytes,
     groupTimeoutMs: config.groupTimeoutMs,
+    copyDirectories: config.copyDirectories,
   })
   let listener: Awaited<ReturnType<typeof listen>>
   try {
