@@ -422,7 +422,7 @@ function castCall(
 
 /** Functions by which a query could read files, settings or secrets past the catalog. */
 const FORBIDDEN =
-  /^(?:read_|parquet_|glob$|duckdb_|pragma_|query$|query_table$|getvariable$|getenv$|sniff_|which_secret|load_|write_|json_execute|sqlsmith|check_peg|enable_|disable_|force_checkpoint|checkpoint$|get_block|arrow_scan|seq_scan|index_scan|test_|sql_auto|from_substrait|iceberg_|delta_|lakegate_|error$|nextval$|currval$|in_search_path$|current_)/
+  /^(?:read_|parquet_|glob$|duckdb_|pragma_|query$|query_table$|getvariable$|getenv$|sniff_|which_secret|load_|write_|json_execute|json_serialize_|json_deserialize_|combine$|finalize$|sqlsmith|check_peg|enable_|disable_|force_checkpoint|checkpoint$|get_block|arrow_scan|seq_scan|index_scan|test_|sql_auto|from_substrait|iceberg_|delta_|lakegate_|error$|nextval$|currval$|in_search_path$|current_)/
 
 /** PostgreSQL's meaning of these names differs from DuckDB's, so an unknown overload is unknown. */
 function engineCall(
