@@ -2,8 +2,11 @@
 
 import { type EngineConnection, quoteIdentifier } from '../storage/engine.js'
 import { type EngineType, printEngineType } from '../storage/engine-type.js'
+import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import type { Predicate } from '../storage/predicate.js'
 import { type AnalyzedQuery, markerOf, type Relation, replaceMarkers } from './analysis.js'
+import { predicateOf } from './engine-predicates.js'
 import { type EngineQuery, type EngineTable, withRelations } from './engine-query.js'
 import { numberParameters, parameterMarker } from './parameter-marker.js'
 import type { QueryLevel } from './query-level.js'
@@ -26,6 +29,8 @@ export interface EngineAnalysisHost {
 export interface EngineAnalysis {
   readonly query: AnalyzedQuery
   readonly parameterTypes: readonly (SqlType | undefined)[]
+  /** By relation id, what the rows that are used of it meet. */
+  readonly predicates: (values: readonly EngineValue[]) => ReadonlyMap<number, Predicate>
   /** The queries of views inside: for pruning by their own conditions. */
   readonly roots: readonly (readonly QueryLevel[])[]
 }
@@ -88,10 +93,26 @@ export async function analyzeEngineQuery(
       levels: [],
     },
     parameterTypes: types,
+    predicates: (values) => predicatesOf(query, relations, values),
     roots: relations.flatMap((relation) =>
       relation.kind === 'view' ? [relation.query.levels] : [],
     ),
   }
+}
+
+function predicatesOf(
+  query: EngineQuery,
+  relations: readonly Relation[],
+  values: readonly EngineValue[],
+): ReadonlyMap<number, Predicate> {
+  const found = new Map<number, Predicate>()
+  for (const [i, { alias, name, conditions }] of query.tables.entries()) {
+    const relation = relations[i]
+    if (relation?.kind !== 'table') continue
+    const table = { alias: alias === '' ? name : alias, columns: relation.columns }
+    found.set(relation.id, predicateOf(conditions, table, values))
+  }
+  return found
 }
 
 async function relationOf(table: EngineTable, host: EngineAnalysisHost): Promise<Relation> {

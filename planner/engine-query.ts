@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type EngineConnection, quoteIdentifier, quoteLiteral } from '../storage/engine.js'
 import { scalarType } from '../storage/engine-type.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { conditionsOf, type EngineCondition } from './engine-predicates.js'
 import { engineFunctions } from './engine-functions.js'
 import {
   contentsOf,
@@ -28,6 +29,8 @@ export interface EngineTable extends Piece {
   readonly name: string
   readonly alias: string
   readonly suffix: string
+  /** What every row that is used of it meets. */
+  readonly conditions: readonly EngineCondition[]
 }
 
 export interface EngineQuery {
@@ -59,7 +62,8 @@ export async function parseEngineQuery(
   const source = new SourceText(text)
   try {
     const { tables, parameters } = contentsOf(tree, await engineFunctions(connection))
-    const pieces = tables.map((table) => pieceOf(table, source))
+    const conditions = conditionsOf(tree)
+    const pieces = tables.map((table) => pieceOf(table, source, conditions.get(table.node) ?? []))
     const query = { text, tables: pieces, parameters: parametersOf(source, parameters) }
     if (!(await isSame(tree, tables, query, connection))) throw notRead()
     return query
@@ -100,7 +104,11 @@ async function treeOf(text: string, connection: EngineConnection): Promise<Engin
   return null
 }
 
-function pieceOf(table: EngineTableReference, source: SourceText): EngineTable {
+function pieceOf(
+  table: EngineTableReference,
+  source: SourceText,
+  conditions: readonly EngineCondition[],
+): EngineTable {
   const { catalog, schema, name, alias, location, shown } = table
   const start = source.offsetOf(location)
   return {
@@ -110,6 +118,7 @@ function pieceOf(table: EngineTableReference, source: SourceText): EngineTable {
     alias,
     start,
     end: source.endOfName(start),
+    conditions,
     suffix: alias === '' && !shown ? ` AS ${quoteIdentifier(name)}` : '',
   }
 }

@@ -94,6 +94,7 @@ async function engineStatement(
     tree: { SelectStmt: { engineParameters: parametersOf(engineQuery) } },
     lakeCommand: null,
     travels,
+    mergeStars: [],
     tableOptions: NO_OPTIONS,
     engineQuery,
   }

@@ -9,7 +9,7 @@ import { type EngineType, printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { DeletionPolicy } from '../storage/file-fate.js'
-import { UNKNOWN } from '../storage/predicate.js'
+import { type Predicate, UNKNOWN } from '../storage/predicate.js'
 import { planScan, type Scan } from '../storage/scan.js'
 import { emptyRelation, scanRelation } from '../storage/scan-relation.js'
 import { engineTypeOf } from '../storage/schema.js'
@@ -244,6 +244,8 @@ export interface AnalyzedStatement {
   readonly shared: SharedAnalysis
   readonly tables: readonly ReferencedTable[]
   readonly parameterTypes: readonly (SqlType | undefined)[]
+  /** By relation id, what a query in DuckDB's syntax says of rows itself. */
+  readonly predicates?: (values: readonly EngineValue[]) => ReadonlyMap<number, Predicate>
   /** What stands for a table whose rows are not read. */
   readonly emptyText: (id: number) => string
 }
@@ -306,18 +308,28 @@ export async function analyze(
   const emptyText = (id: number): string =>
     emptyRelation((run.tables[id] as ReferencedTable).snapshot.schema)
   if (statement.engineQuery !== undefined) {
-    const { query, parameterTypes, roots } = await analyzeEngineQuery(statement.engineQuery, {
-      connection,
-      start: statement.start,
-      parameterType,
-      emptyText,
-      relation: (table) => engineRelation(table, statement, run),
-    })
+    const { query, parameterTypes, predicates, roots } = await analyzeEngineQuery(
+      statement.engineQuery,
+      {
+        connection,
+        start: statement.start,
+        parameterType,
+        emptyText,
+        relation: (table) => engineRelation(table, statement, run),
+      },
+    )
     run.shared.roots.push(...roots)
     // Those of time travel clauses stand outside of DuckDB's text.
     const count = parameterCount(statement)
     const all = Array.from({ length: count }, (_, i) => parameterTypes[i] ?? parameterType(i + 1))
-    return { query, shared: run.shared, tables: run.tables, parameterTypes: all, emptyText }
+    return {
+      query,
+      shared: run.shared,
+      tables: run.tables,
+      parameterTypes: all,
+      predicates,
+      emptyText,
+    }
   }
   const { query, analysis } = await analyzeStatement(statement, run, parameterType, 0, build)
   run.shared.roots.push(query.levels)
@@ -559,7 +571,10 @@ export async function relationTexts(
   context: QueryContext,
   connection: EngineConnection,
 ): Promise<{ readonly texts: readonly string[]; readonly scans: readonly ScannedTable[] }> {
-  const predicates = tablePredicates(analyzed.shared.roots, values)
+  const predicates = new Map([
+    ...tablePredicates(analyzed.shared.roots, values),
+    ...(analyzed.predicates?.(values) ?? []),
+  ])
   const scans: ScannedTable[] = []
   const texts: string[] = []
   for (const [id, { name, snapshot }] of analyzed.tables.entries()) {
