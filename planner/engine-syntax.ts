@@ -6,7 +6,6 @@ import type { EngineQuery } from './engine-query.js'
 import { liftTimeTravel } from './lake-syntax.js'
 import { isKeyword, type Token, tokenize } from './lexer.js'
 import { parseStatement, type ParsedStatement, splitStatements } from './parse.js'
-import { NO_OPTIONS } from './table-clauses.js'
 import type { Node } from './syntax-tree.js'
 
 /** Asks DuckDB's parser; null when it refuses the text, too. */
@@ -87,15 +86,12 @@ async function engineStatement(
     )
   }
   return {
+    ...parseStatement('SELECT', start),
     source,
     text,
-    start,
     // A query to everyone who asks; its own parts are known to DuckDB alone.
     tree: { SelectStmt: { engineParameters: parametersOf(engineQuery) } },
-    lakeCommand: null,
     travels,
-    mergeStars: [],
-    tableOptions: NO_OPTIONS,
     engineQuery,
   }
 }
