@@ -203,12 +203,24 @@ function meansEngine(tokens: readonly Token[]): boolean {
     const next = tokens[i + 1]
     const word = token.text.toLowerCase()
     if (next?.text === '(') {
-      if (word === 'columns' && !isKeyword(tokens[i - 1], 'as')) return true
+      if (word === 'columns' && isCall(tokens, i)) return true
       if (ARROW_FUNCTIONS.test(word)) calls = true
     }
-    if (JOINS.has(word) && isJoin(tokens, i + 1) && !isKeyword(tokens[i - 1], 'as')) return true
+    if (JOINS.has(word) && isJoin(tokens, i + 1) && isTableEnd(tokens[i - 1])) return true
   }
   return arrows && calls
+}
+
+/** Whether a name before parentheses is called, not declared: `WITH columns (a) AS (…)`. */
+function isCall(tokens: readonly Token[], name: number): boolean {
+  const after = closing(tokens, name + 1) + 1
+  return !(isKeyword(tokens[after], 'as') && tokens[after + 1]?.text === '(')
+}
+
+/** Whether a table may end with `token`, so that what follows could be its alias. */
+function isTableEnd(token: Token | undefined): boolean {
+  if (token?.kind === 'quoted' || token?.text === ')') return true
+  return token?.kind === 'identifier' && !/^(?:as|from|join|lateral|only)$/i.test(token.text)
 }
 
 function isJoin(tokens: readonly Token[], at: number): boolean {

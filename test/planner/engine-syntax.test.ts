@@ -277,6 +277,20 @@ describe('inside of another statement', () => {
   )
 })
 
+describe('what PostgreSQL reads', () => {
+  script(
+    () => gateway,
+    'stays PostgreSQL’s where words of DuckDB’s are names',
+    `
+    WITH columns (n) AS (SELECT 7) SELECT n / 2 FROM columns -> 3
+    WITH anti AS (SELECT 1 AS n), b AS (SELECT 2 AS n) SELECT anti.n FROM anti JOIN b ON true -> 1
+    SELECT semi.n FROM (SELECT 1 AS n) AS semi JOIN (SELECT 1 AS n) b USING (n) -> 1
+    SELECT filter.n FROM (SELECT 1 AS n) filter -> 1
+    SELECT '{"a": {"b": 1}}'::jsonb -> 'a' -> {"b": 1}
+  `.replace("-> 'a' ->", "->'a' ->"),
+  )
+})
+
 describe('what both parsers refuse', () => {
   it.each([
     ['SELEC 1', 1, 'syntax error at or near "SELEC"'],
