@@ -2,7 +2,9 @@
 
 import { Oid, pgTypeByName } from '../catalog/pg-types.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-import { analyzeExpression, booleanOf, type Place, plainPlace } from './analyze-expression.js'
+import { analyzeExpression } from './analyze-expression.js'
+import { booleanOf } from './expression-types.js'
+import { type Place, plainPlace } from './expression-place.js'
 import type { Analysis } from './analysis.js'
 import { canonical, coerce } from './coercion.js'
 import type { Call } from './builders/builder.js'

@@ -4,16 +4,10 @@ import { Oid } from '../catalog/pg-types.js'
 import { quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import { SqlState } from '../storage/errors.js'
-import {
-  analyzeExpression,
-  booleanOf,
-  coerceExactly,
-  columnExpression,
-  HAVING,
-  plainPlace,
-  SELECT_LIST,
-  settled,
-} from './analyze-expression.js'
+import { analyzeExpression } from './analyze-expression.js'
+import { booleanOf, coerceExactly, settled } from './expression-types.js'
+import { columnExpression } from './expression-columns.js'
+import { HAVING, plainPlace, SELECT_LIST } from './expression-place.js'
 import { analyzeFrom, recast } from './analyze-from.js'
 import type { Analysis, AnalyzedQuery, OutputColumn } from './analysis.js'
 import { coerce, commonType } from './coercion.js'
