@@ -95,6 +95,7 @@ function tableNameEndingAt(tokens: readonly Token[], i: number): Token | null {
   const start = tokens[first]
   if (start === undefined || before === undefined) return null
   if (before.kind === 'identifier' && FROM_WORDS.has(before.text.toLowerCase())) return start
+  if (first === 1 && /^(?:pivot|unpivot|summarize)$/i.test(before.text)) return start
   if (isKeyword(before, 'only') || isKeyword(before, 'lateral')) return start
   return before.text === ',' || before.text === '(' ? start : null
 }
