@@ -2,6 +2,7 @@
 
 import { Oid } from '../../catalog/pg-types.js'
 import type { TableName } from '../../catalog/catalog.js'
+import { clusteringColumns } from '../../storage/clustering.js'
 import { scalarType } from '../../storage/engine-type.js'
 import type { Scalar } from '../../storage/engine-value.js'
 import { listCommits, readCommitInfo, type Snapshot } from '../../storage/snapshot.js'
@@ -128,7 +129,7 @@ async function detail(session: SessionContext, table: TableName): Promise<Scalar
     modifiedMs === undefined ? null : BigInt(modifiedMs) * 1000n,
     BigInt(snapshot.version),
     metadata.partitionColumns.join(', '),
-    clusteringColumns(snapshot).join(', '),
+    (clusteringColumns(snapshot) ?? []).join(', '),
     BigInt(snapshot.files.length),
     BigInt(snapshot.sizeBytes),
     JSON.stringify(metadata.configuration),
@@ -136,21 +137,6 @@ async function detail(session: SessionContext, table: TableName): Promise<Scalar
     protocol.minWriterVersion,
     features.sort().join(', '),
   ]
-}
-
-/** Columns by which the table is clustered, by the names they have now. */
-function clusteringColumns({ domains, schema }: Snapshot): readonly string[] {
-  const text = domains.get('delta.clustering')
-  if (text === undefined) return []
-  const { clusteringColumns: paths } = JSON.parse(text) as {
-    readonly clusteringColumns?: readonly (readonly string[])[]
-  }
-  return (paths ?? []).map(([first, ...rest]) => {
-    const field = schema.fields.find(
-      (one) => (one.metadata['delta.columnMapping.physicalName'] ?? one.name) === first,
-    )
-    return [field?.name ?? first, ...rest].join('.')
-  })
 }
 
 /** As Spark describes tables: columns, then the partition's, then what the table is. */

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Catalog } from '../../catalog/catalog.js'
 import { LocalStore } from '../../storage/local-store.js'
 import { lintedGateway, type LintedGateway } from '../support/linted-gateway.js'
-import { script } from '../support/session-script.js'
+import { connect, outcome, script } from '../support/session-script.js'
 
 let gateway: LintedGateway
 
@@ -78,10 +78,17 @@ describe('ALTER TABLE … RENAME TO and SET SCHEMA', () => {
     'never give a new table the log of one that was renamed',
     `CREATE TABLE silver.f1 AS SELECT 1 AS a
      ALTER TABLE silver.f1 RENAME TO f2
-     CREATE TABLE silver.f1 (b int)
-     INSERT INTO silver.f1 VALUES (2)
-     SELECT a FROM silver.f2 -> 1
-     SELECT b FROM silver.f1 -> 2`,
+     CREATE TABLE silver.f1 AS SELECT 2 AS b
+     SELECT * FROM silver.f2 -> 1
+     SELECT * FROM silver.f1 -> 2
+     ALTER TABLE silver.f1 RENAME TO f3
+     ALTER TABLE silver.f2 RENAME TO f1
+     SELECT * FROM silver.f1 -> 1
+     SELECT * FROM silver.f3 -> 2
+     DROP TABLE silver.f1
+     CREATE TABLE silver.f1 AS SELECT 3 AS c
+     SELECT * FROM silver.f1 -> 3
+     SELECT * FROM silver.f3 -> 2`,
   )
 
   check(
