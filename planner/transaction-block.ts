@@ -1,6 +1,6 @@
 /** TransactionBlock: what stays the same while an SQL transaction lasts, and how it is taken back. */
 
-import type { TableName } from '../catalog/catalog.js'
+import type { Catalog, TableName } from '../catalog/catalog.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import type { Snapshot } from '../storage/snapshot.js'
@@ -41,6 +41,8 @@ export class TransactionBlock {
   readonly #savepoints: Savepoint[] = []
   /** The table this block changes: one, so that COMMIT is one version of one log. */
   #change: TableChange | undefined
+  /** The catalog with the names this block has changed; undefined while it has changed none. */
+  #draft: Catalog | undefined
   readonly #snapshots = new Map<string, Promise<Snapshot | null>>()
 
   constructor(
@@ -83,6 +85,7 @@ export class TransactionBlock {
    */
   changing(table: TableName, words: string, begin: () => TableChange): TableChange {
     if (this.readOnly) throw readOnlyTransaction(words)
+    if (this.#draft !== undefined) throw namesAndRows()
     if (this.#change !== undefined && this.#change.table.path !== table.path) {
       throw new SqlError(
         SqlState.featureNotSupported,
@@ -92,6 +95,21 @@ export class TransactionBlock {
     }
     this.#change ??= begin()
     return this.#change
+  }
+
+  /** The names as this block sees them. */
+  catalog(gateway: Gateway): Catalog {
+    return this.#draft ?? gateway.catalog
+  }
+
+  /**
+   * From now on the block keeps what it changes in the catalog to itself, until it commits.
+   *
+   * 0A000 when it changes a table: two logs cannot be committed as one.
+   */
+  async draftCatalog(gateway: Gateway): Promise<void> {
+    if (this.#change !== undefined && !this.#change.isEmpty) throw namesAndRows()
+    this.#draft ??= await gateway.catalog.draft()
   }
 
   /** The snapshot this block reads of a table; `load` is called for the first reader only. */
@@ -137,6 +155,7 @@ export class TransactionBlock {
   async commit(gateway: Gateway): Promise<void> {
     try {
       await this.#change?.commit(gateway)
+      await this.#draft?.publish()
       for (const state of this.#states) await state.commit()
     } catch (thrown) {
       await this.#restore()
@@ -150,10 +169,12 @@ export class TransactionBlock {
 
   #mark(): () => Promise<void> {
     const change = this.#change?.save()
+    const staged = this.#draft?.staged
     const restores = this.#states.map((state) => state.mark())
     return async () => {
       if (change === undefined) this.#change = undefined
       else this.#change?.restore(change)
+      this.#draft = staged === undefined ? undefined : await this.#draft?.draft(staged)
       for (const restore of restores) await restore()
     }
   }
@@ -163,4 +184,12 @@ export class TransactionBlock {
     if (index >= 0) return index
     throw new SqlError(SqlState.invalidSavepointSpecification, `savepoint "${name}" does not exist`)
   }
+}
+
+function namesAndRows(): SqlError {
+  return new SqlError(
+    SqlState.featureNotSupported,
+    'renaming a table or view and changing a table in one transaction is not supported',
+    { hint: 'Commit one before the other.' },
+  )
 }

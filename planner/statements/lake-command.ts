@@ -54,7 +54,7 @@ async function rowsOf(
 
 /** A table that others see too, by its name. */
 async function committed(session: SessionContext, name: readonly string[]): Promise<TableName> {
-  const found = await session.gateway.catalog.resolve(name, session.settings.searchPath())
+  const found = await session.catalog.resolve(name, session.settings.searchPath())
   if (found?.kind !== 'table') throw undefinedRelation(name)
   return found.table
 }
@@ -150,7 +150,7 @@ async function described(
     return temporary.columns.map((column) => [column.name, shownType(column.type), null])
   }
   const context = session.queryContext()
-  const found = await session.gateway.catalog.resolve(name, context.searchPath)
+  const found = await session.catalog.resolve(name, context.searchPath)
   if (found?.kind === 'view') {
     const [statement] = parseStatements(found.view.definition)
     if (statement === undefined) throw undefinedRelation(name)

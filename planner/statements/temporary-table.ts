@@ -55,7 +55,7 @@ export async function dropTables(
   missingOk: boolean,
 ): Promise<Execution> {
   session.requireWritable('DROP TABLE')
-  const { catalog } = session.gateway
+  const { catalog } = session
   for (const name of names) {
     const table = temporaryTableNamed(session, name)
     if (table !== undefined) {

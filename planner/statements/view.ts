@@ -29,7 +29,7 @@ async function createView(call: StatementCall): Promise<Execution> {
   }
   const columns = described.columns.map(({ name }, i) => given[i] ?? name)
   requireDistinct(columns)
-  await session.gateway.catalog.createView(
+  await session.catalog.createView(
     {
       layer:
         typeof range.schemaname === 'string'
@@ -57,7 +57,7 @@ export async function dropViews(
   missingOk: boolean,
 ): Promise<Execution> {
   session.requireWritable('DROP VIEW')
-  const { catalog } = session.gateway
+  const { catalog } = session
   for (const name of names) {
     const found = await catalog.resolve(name, session.settings.searchPath())
     if (found?.kind === 'table') {
