@@ -2,7 +2,7 @@
 
 import { LRUCache } from 'lru-cache'
 import { Oid, pgType, type PgType } from '../catalog/pg-types.js'
-import type { TableName } from '../catalog/catalog.js'
+import type { Catalog, TableName } from '../catalog/catalog.js'
 import type { Cancellation } from '../storage/cancellation.js'
 import { type EngineColumn, type EngineConnection, quoteIdentifier } from '../storage/engine.js'
 import { type EngineType, printEngineType } from '../storage/engine-type.js'
@@ -48,6 +48,8 @@ export interface QueryContext {
   readonly gateway: Gateway
   readonly pool: EnginePool
   readonly block: TransactionBlock
+  /** The names as the block sees them. */
+  readonly catalog: Catalog
   readonly searchPath: readonly string[]
   readonly inputStyle: InputStyle
   /** The session's temporary table of that name, or undefined. */
@@ -376,7 +378,7 @@ async function analyzeStatement(
       throw thrown
     }
   }
-  const layers = await run.context.gateway.catalog.layers()
+  const layers = await run.context.catalog.layers()
   const host: AnalysisHost = {
     relation: (range) => relations.get(range),
     parameterType,
@@ -484,7 +486,7 @@ async function resolve(
     const created = context.block.createdTable(layer, name)
     if (created !== undefined) return tableRelation(created, reference, run)
   }
-  const found = await context.gateway.catalog.resolve(parts, context.searchPath)
+  const found = await context.catalog.resolve(parts, context.searchPath)
   if (found === null) return undefined
   if (found.kind === 'view') {
     if (reference.travel !== undefined) {

@@ -2,6 +2,7 @@
 
 import { Oid } from '../../catalog/pg-types.js'
 import type { TableName } from '../../catalog/catalog.js'
+import { clusteringColumns } from '../../storage/clustering.js'
 import { scalarType } from '../../storage/engine-type.js'
 import type { Scalar } from '../../storage/engine-value.js'
 import { listCommits, readCommitInfo, type Snapshot } from '../../storage/snapshot.js'
@@ -69,7 +70,7 @@ async function rowsOf(
 
 /** A table that others see too, by its name. */
 async function committed(session: SessionContext, name: readonly string[]): Promise<TableName> {
-  const found = await session.gateway.catalog.resolve(name, session.settings.searchPath())
+  const found = await session.catalog.resolve(name, session.settings.searchPath())
   if (found?.kind !== 'table') throw undefinedRelation(name)
   return found.table
 }
@@ -144,7 +145,7 @@ async function detail(session: SessionContext, table: TableName): Promise<Scalar
     modifiedMs === undefined ? null : BigInt(modifiedMs) * 1000n,
     BigInt(snapshot.version),
     metadata.partitionColumns.join(', '),
-    clusteringColumns(snapshot).join(', '),
+    (clusteringColumns(snapshot) ?? []).join(', '),
     BigInt(snapshot.files.length),
     BigInt(snapshot.sizeBytes),
     JSON.stringify(metadata.configuration),
@@ -152,21 +153,6 @@ async function detail(session: SessionContext, table: TableName): Promise<Scalar
     protocol.minWriterVersion,
     features.sort().join(', '),
   ]
-}
-
-/** Columns by which the table is clustered, by the names they have now. */
-function clusteringColumns({ domains, schema }: Snapshot): readonly string[] {
-  const text = domains.get('delta.clustering')
-  if (text === undefined) return []
-  const { clusteringColumns: paths } = JSON.parse(text) as {
-    readonly clusteringColumns?: readonly (readonly string[])[]
-  }
-  return (paths ?? []).map(([first, ...rest]) => {
-    const field = schema.fields.find(
-      (one) => (one.metadata['delta.columnMapping.physicalName'] ?? one.name) === first,
-    )
-    return [field?.name ?? first, ...rest].join('.')
-  })
 }
 
 /** As Spark describes tables: columns, then the partition's, then what the table is. */
@@ -180,7 +166,7 @@ async function described(
     return temporary.columns.map((column) => [column.name, shownType(column.type), null])
   }
   const context = session.queryContext()
-  const found = await session.gateway.catalog.resolve(name, context.searchPath)
+  const found = await session.catalog.resolve(name, context.searchPath)
   if (found?.kind === 'view') {
     const [statement] = parseStatements(found.view.definition)
     if (statement === undefined) throw undefinedRelation(name)
