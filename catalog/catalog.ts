@@ -56,6 +56,8 @@ export class Catalog {
   readonly #views = new Map<string, View>()
   /** Ids of dropped tables, as `path id`. */
   readonly #dropped = new Set<string>()
+  /** The entries that dropped them. */
+  readonly #dropEntries = new Map<string, string>()
   #next = 0
 
   /** `tableId` answers the id in a table's newest metadata. */
@@ -147,6 +149,19 @@ export class Catalog {
     await this.#commit({ dropTable: { path, id } }, () => Promise.resolve())
   }
 
+  /** Folders whose newest table is dropped, and when that was. */
+  async droppedTables(): Promise<readonly { readonly path: string; readonly droppedMs: number }[]> {
+    await this.#replay()
+    const found: { readonly path: string; readonly droppedMs: number }[] = []
+    for (const [key, entry] of this.#dropEntries) {
+      const path = key.slice(0, key.lastIndexOf(' '))
+      if (!this.#dropped.has(key) || key !== `${path} ${await this.#tableId(path)}`) continue
+      const object = await this.#store.stat(entry)
+      if (object !== null) found.push({ path, droppedMs: object.modifiedMs })
+    }
+    return found
+  }
+
   async #isDropped(path: string): Promise<boolean> {
     if (![...this.#dropped].some((key) => key.startsWith(`${path} `))) return false
     return this.#dropped.has(`${path} ${await this.#tableId(path)}`)
@@ -224,7 +239,9 @@ export class Catalog {
     } else if ('dropView' in action) {
       this.#views.delete(keyOf(action.dropView.layer, action.dropView.name))
     } else if ('dropTable' in action) {
-      this.#dropped.add(`${action.dropTable.path} ${action.dropTable.id}`)
+      const key = `${action.dropTable.path} ${action.dropTable.id}`
+      this.#dropped.add(key)
+      this.#dropEntries.set(key, path)
     } else if ('undropTable' in action) {
       this.#dropped.delete(`${action.undropTable.path} ${action.undropTable.id}`)
     } else {

@@ -1,6 +1,7 @@
 /** Settings: the run-time parameters of a session - SET, SHOW and RESET, with PostgreSQL's validation. */
 
 import { SqlError, SqlState } from '../storage/errors.js'
+import { LAKE_SETTINGS } from './lake-settings.js'
 import { PLANNER_SETTINGS } from './planner-settings.js'
 import { SERVER_SETTINGS } from './server-settings.js'
 import { SESSION_SETTINGS } from './session-settings.js'
@@ -8,7 +9,7 @@ import { parseSetting, printSetting, type Setting, settingMs } from './setting.j
 import { splitNames } from './setting-values.js'
 
 const DEFINITIONS: ReadonlyMap<string, Setting> = new Map(
-  [...SESSION_SETTINGS, ...PLANNER_SETTINGS, ...SERVER_SETTINGS]
+  [...SESSION_SETTINGS, ...PLANNER_SETTINGS, ...SERVER_SETTINGS, ...LAKE_SETTINGS]
     .sort((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1))
     .map((setting) => [setting.name.toLowerCase(), setting] as const),
 )

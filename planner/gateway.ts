@@ -4,8 +4,10 @@ import { Catalog } from '../catalog/catalog.js'
 import { PgCatalog } from '../catalog/pg-catalog.js'
 import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { maintainLog } from '../storage/log-maintenance.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { SnapshotCache } from '../storage/snapshot-cache.js'
+import type { Transaction } from '../storage/transaction.js'
 import { createMacros } from './macros.js'
 import { NotificationHub } from './notification-hub.js'
 
@@ -64,6 +66,11 @@ export class Gateway {
     )
     this.#background.add(settled)
     settled.then(() => this.#background.delete(settled))
+  }
+
+  /** Looks after the log, in the background, once `transaction` has committed. */
+  afterCommit(transaction: Transaction): void {
+    this.inBackground(maintainLog(this.store, this.engine, transaction))
   }
 
   /** Waits for what runs in the background. */

@@ -1,6 +1,7 @@
 /** Lake syntax: time travel clauses and the lake's own commands, which PostgreSQL's grammar lacks. */
 
 import { identifierName, isKeyword, type Token, tokenize } from './lexer.js'
+import { type MaintenanceCommand, parseMaintenance } from './maintenance-syntax.js'
 
 /** A time travel clause, taken out of a statement. */
 export interface TimeTravel {
@@ -25,6 +26,7 @@ export type LakeCommand =
       readonly limit: number | null
     }
   | { readonly kind: 'describe-detail'; readonly name: readonly string[] }
+  | MaintenanceCommand
   | { readonly kind: 'unsupported'; readonly words: string }
 
 /** Words before which a table name ends and no time travel is meant. */
@@ -225,8 +227,10 @@ function endOfParentheses(tokens: readonly Token[], open: number): number {
   return tokens.length - 1
 }
 
-/** The lake command `sql` is, or null when it is none. */
+/** The lake command `sql` is, or null when it is none; 42601 with the position in `sql`. */
 export function parseLakeCommand(sql: string): LakeCommand | null {
+  const maintenance = parseMaintenance(sql)
+  if (maintenance !== null) return maintenance
   const tokens = tokenize(sql)
   const first = tokens[0]?.text.toLowerCase() ?? ''
   const second = tokens[1]?.text.toLowerCase() ?? ''
@@ -248,14 +252,7 @@ export function parseLakeCommand(sql: string): LakeCommand | null {
     : { kind: 'unsupported', words: `${first} ${second}`.toUpperCase() }
 }
 
-const UNSUPPORTED = [
-  /^optimize /,
-  /^restore /,
-  /^convert to/,
-  /^reorg /,
-  /^copy into/,
-  /^create layer/,
-]
+const UNSUPPORTED = [/^convert to/, /^copy into/, /^create layer/]
 
 function qualifiedName(
   tokens: readonly Token[],

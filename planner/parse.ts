@@ -73,7 +73,7 @@ function splitStatements(sql: string): { readonly source: string; readonly start
 }
 
 function parseOne(source: string, start: number): ParsedStatement {
-  const lakeCommand = parseLakeCommand(source)
+  const lakeCommand = lakeCommandOf(source, start)
   if (lakeCommand !== null) {
     return {
       source,
@@ -93,6 +93,14 @@ function parseOne(source: string, start: number): ParsedStatement {
     const tree = parsed.stmts?.[0]?.stmt
     if (tree === undefined) throw new SqlError(SqlState.syntaxError, 'no statement was found')
     return { source, text, start, tree, lakeCommand: null, travels, tableOptions: options }
+  } catch (thrown) {
+    throw translate(thrown, start)
+  }
+}
+
+function lakeCommandOf(source: string, start: number): LakeCommand | null {
+  try {
+    return parseLakeCommand(source)
   } catch (thrown) {
     throw translate(thrown, start)
   }

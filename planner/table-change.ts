@@ -5,7 +5,6 @@ import type { AddFile, Protocol } from '../storage/actions.js'
 import { deletionVectorId } from '../storage/deletion-vector.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { resolvePath } from '../storage/file-path.js'
-import { maintainLog } from '../storage/log-maintenance.js'
 import type { NewTable } from '../storage/new-table.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import type { Predicate } from '../storage/predicate.js'
@@ -128,7 +127,7 @@ export class TableChange {
    */
   async commit(gateway: Gateway): Promise<void> {
     if (this.isEmpty) return
-    const { store, engine } = gateway
+    const { store } = gateway
     const { adds, removes, reads, definition } = this.#state
     const options = { fulfilled: FULFILLED }
     let transaction: Transaction
@@ -146,7 +145,7 @@ export class TableChange {
     transaction.add(adds)
     const result = await transaction.commit(this.#description())
     if (result.kind === 'conflict') throw conflictError(this.table, result)
-    gateway.inBackground(maintainLog(store, engine, transaction))
+    gateway.afterCommit(transaction)
   }
 
   #description(): Parameters<Transaction['commit']>[0] {

@@ -186,7 +186,7 @@ function partitionExpression(
 }
 
 /** Delta protocol, "Partition Value Serialization"; zone-less timestamps are taken as UTC. */
-function partitionLiteral(text: string, type: DataType): string {
+export function partitionLiteral(text: string, type: DataType): string {
   if (type.kind === 'primitive' && type.name === 'timestamp') {
     const micros = parseTimestampMicros(text)
     if (micros !== null) return `make_timestamptz(${micros})`

@@ -1,4 +1,4 @@
-/** The lake's own commands: DESCRIBE HISTORY and DESCRIBE DETAIL. */
+/** The lake's own commands: DESCRIBE HISTORY, DESCRIBE DETAIL, and those that maintain tables. */
 
 import { Oid } from '../../catalog/pg-types.js'
 import type { TableName } from '../../catalog/catalog.js'
@@ -11,19 +11,35 @@ import { computedColumn, readyRows, textColumn } from '../ready-rows.js'
 import { notSupported, undefinedRelation } from '../refusal.js'
 import type { ResultColumn } from '../result.js'
 import type { SessionContext } from '../session-context.js'
-import type { StatementKind } from '../statement-kind.js'
+import type { StatementCall, StatementKind } from '../statement-kind.js'
+import { OPTIMIZE_COLUMNS, optimize } from './optimize.js'
+import { RESTORE_COLUMNS, restore } from './restore.js'
+import { VACUUM_COLUMNS, vacuum } from './vacuum.js'
 
 export const LAKE_COMMAND: StatementKind = {
   describe: ({ statement }) => ({
     parameterTypes: [],
     columns: statement.lakeCommand === null ? null : columnsOf(statement.lakeCommand),
   }),
-  open: ({ session, statement }) =>
-    statement.lakeCommand === null ? { kind: 'empty' } : run(session, statement.lakeCommand),
+  open: (call) => {
+    const { lakeCommand } = call.statement
+    return lakeCommand === null ? { kind: 'empty' } : run(call, lakeCommand)
+  },
 }
 
-async function run(session: SessionContext, lakeCommand: LakeCommand): Promise<Execution> {
-  if (lakeCommand.kind === 'unsupported') throw notSupported(lakeCommand.words)
+async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execution> {
+  const { session } = call
+  switch (lakeCommand.kind) {
+    case 'unsupported':
+      throw notSupported(lakeCommand.words)
+    case 'optimize':
+    case 'reorg':
+      return optimize(call, lakeCommand)
+    case 'vacuum':
+      return vacuum(call, lakeCommand)
+    case 'restore':
+      return restore(call, lakeCommand)
+  }
   const { catalog } = session.gateway
   const found = await catalog.resolve(lakeCommand.name, session.settings.searchPath())
   if (found?.kind !== 'table') throw undefinedRelation(lakeCommand.name)
@@ -105,6 +121,13 @@ function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
         int('min_reader_version'),
         int('min_writer_version'),
       ]
+    case 'optimize':
+    case 'reorg':
+      return OPTIMIZE_COLUMNS
+    case 'restore':
+      return RESTORE_COLUMNS
+    case 'vacuum':
+      return lakeCommand.dryRun ? VACUUM_COLUMNS : null
     case 'unsupported':
       return null
   }
