@@ -2,6 +2,7 @@
 
 import { Catalog } from '../catalog/catalog.js'
 import { PgCatalog } from '../catalog/pg-catalog.js'
+import { AutoCompaction } from '../storage/auto-compaction.js'
 import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { maintainLog } from '../storage/log-maintenance.js'
@@ -25,6 +26,8 @@ export interface GatewayOptions {
   readonly engine: Engine
   readonly database: string
   readonly snapshotCacheBytes: number
+  /** Whether small files are packed in the background unless a table says otherwise; on unless given. */
+  readonly autoCompact?: boolean
 }
 
 /** The shared parts of one gateway: the engine, the names, the snapshots, the sessions. */
@@ -37,6 +40,7 @@ export class Gateway {
   readonly pgCatalog: PgCatalog = new PgCatalog()
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
+  readonly #compaction: AutoCompaction
   readonly #background = new Set<Promise<void>>()
   #nextProcessId = 1
 
@@ -45,6 +49,13 @@ export class Gateway {
     this.engine = options.engine
     this.database = options.database
     this.snapshots = new SnapshotCache(options.store, options.engine, options.snapshotCacheBytes)
+    this.#compaction = new AutoCompaction({
+      store: options.store,
+      engine: options.engine,
+      latest: (path) => this.snapshots.latest(path),
+      isDefault: options.autoCompact ?? true,
+      committed: (transaction) => this.afterCommit(transaction),
+    })
     this.catalog = new Catalog(
       options.store,
       async (path) => (await this.snapshots.latest(path))?.metadata.id ?? null,
@@ -68,13 +79,15 @@ export class Gateway {
     settled.then(() => this.#background.delete(settled))
   }
 
-  /** Looks after the log, in the background, once `transaction` has committed. */
+  /** Looks after the log and the files, in the background, once `transaction` has committed. */
   afterCommit(transaction: Transaction): void {
     this.inBackground(maintainLog(this.store, this.engine, transaction))
+    this.#compaction.noticed(transaction)
   }
 
-  /** Waits for what runs in the background. */
+  /** Ends what may be put off, and waits for what runs in the background. */
   async settle(): Promise<void> {
+    await this.#compaction.stop()
     await Promise.all(this.#background)
   }
 

@@ -21,6 +21,7 @@ export interface Config {
   readonly tempDirectory: string | null
   readonly tempDirectoryMaxBytes: number
   readonly snapshotCacheBytes: number
+  readonly autoCompact: boolean
   readonly shutdownTimeoutMs: number
 }
 
@@ -83,6 +84,11 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
   { name: 'TEMP_DIRECTORY_MAX_BYTES', default: '10GB', description: 'bytes that may be spilled' },
   { name: 'SNAPSHOT_CACHE_BYTES', default: '256MB', description: 'memory for table snapshots' },
   {
+    name: 'AUTO_COMPACT',
+    default: 'on',
+    description: 'pack small files in the background, where a table does not say itself: on or off',
+  },
+  {
     name: 'SHUTDOWN_TIMEOUT_MS',
     default: '10000',
     description: 'time running statements get at shutdown',
@@ -139,6 +145,10 @@ export function readConfig(
     }
     return value
   }
+  const onOrOff = (name: string): boolean => {
+    if (!/^(?:on|off)$/i.test(text(name))) throw wrong(name, 'on or off')
+    return text(name).toLowerCase() === 'on'
+  }
   const config: Config = {
     lake: text('LAKE'),
     lakeGiven: given.has('LAKE'),
@@ -157,6 +167,7 @@ export function readConfig(
     tempDirectory: optional('TEMP_DIRECTORY'),
     tempDirectoryMaxBytes: bytes('TEMP_DIRECTORY_MAX_BYTES'),
     snapshotCacheBytes: bytes('SNAPSHOT_CACHE_BYTES'),
+    autoCompact: onOrOff('AUTO_COMPACT'),
     shutdownTimeoutMs: integer('SHUTDOWN_TIMEOUT_MS', 0, 3_600_000),
   }
   if ((config.tlsCert === null) !== (config.tlsKey === null)) {

@@ -94,6 +94,13 @@ export class FileIndex implements Iterable<DataFile> {
     })
   }
 
+  /** The live files of less than that many bytes, in order. */
+  smallerThan(sizeBytes: number): DataFile[] {
+    return this.select(
+      this.segments.map(({ block }) => Uint8Array.from(block.sizes, (size) => +(size < sizeBytes))),
+    )
+  }
+
   /** Every live file, in order. */
   *[Symbol.iterator](): IterableIterator<DataFile> {
     for (const { block, removed } of this.segments) {

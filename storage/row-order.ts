@@ -37,7 +37,7 @@ export async function orderedRows(
   columns: readonly (readonly string[])[],
   curve: Curve,
 ): Promise<string> {
-  const values = columns.map((path) => valueOf(path))
+  const values = columns.map((path) => expressionOf(path))
   const [only] = values
   if (only === undefined) return `SELECT * FROM ${relation} AS t`
   if (values.length === 1) return `SELECT * FROM ${relation} AS t ORDER BY ${only} NULLS FIRST`
@@ -67,7 +67,7 @@ function bitsOf(count: number, curve: Curve): number {
   return Math.max(1, Math.min(10, Math.floor(whole / count)))
 }
 
-function valueOf([top = '', ...path]: readonly string[]): string {
+function expressionOf([top = '', ...path]: readonly string[]): string {
   let value = `t.${quoteIdentifier(top)}`
   for (const name of path) value = `struct_extract(${value}, ${quoteLiteral(name)})`
   return value

@@ -14,15 +14,20 @@ import { lintTable } from '../support/log-linter.js'
 let gateway: TestGateway
 let client: pg.Client
 
-beforeAll(async () => {
-  gateway = await startGateway()
-  client = new pg.Client({
+async function connect(): Promise<pg.Client> {
+  const made = new pg.Client({
     host: '127.0.0.1',
     port: gateway.port,
     user: 'lakegate',
     database: 'lake',
   })
-  await client.connect()
+  await made.connect()
+  return made
+}
+
+beforeAll(async () => {
+  gateway = await startGateway()
+  client = await connect()
 })
 
 const tables = new Set<string>()
@@ -134,7 +139,7 @@ describe('OPTIMIZE', () => {
     )
     // Rows of all values in each file.
     await client.query(
-      `INSERT INTO ${table} SELECT (i::bigint * 7919) % 1000, (i::bigint * 104729) % 1009, 'c' || i, i FROM generate_series(1, 1000000) i`,
+      `INSERT INTO ${table} SELECT (i::bigint * 7919) % 1000, (i::bigint * 104729) % 1009, 'c' || i, i FROM generate_series(1, 600000) i`,
     )
     const read = async (where: string): Promise<number[]> => {
       const [plan] = await rowsOf(`EXPLAIN SELECT * FROM ${table} WHERE ${where}`)
@@ -197,6 +202,38 @@ describe('OPTIMIZE', () => {
       expect(await codeOf(sql)).toBe('25001')
       await client.query('ROLLBACK')
     }
+  })
+
+  it('runs by itself where many small files gather, and loses no row', async () => {
+    const table = newTable()
+    await client.query(`CREATE TABLE ${table} (id int, p int) PARTITIONED BY (p)`)
+    const others = await Promise.all(Array.from({ length: 3 }, connect))
+    let next = 0
+    const insertAll = async (one: pg.Client): Promise<void> => {
+      for (let id = next++; id < 300; id = next++) {
+        await one.query(`INSERT INTO ${table} VALUES (${id}, ${id % 2})`)
+      }
+    }
+    await Promise.all([client, ...others].map(insertAll))
+    await Promise.all(others.map((one) => one.end()))
+    // Files of the last inserts may be too few for another turn.
+    await expect.poll(() => fileCount(table), { timeout: 10_000 }).toBeLessThan(110)
+    expect(await rowsOf(`SELECT count(*)::int, count(DISTINCT id)::int FROM ${table}`)).toEqual([
+      [300, 300],
+    ])
+    const history = await client.query(`DESCRIBE HISTORY ${table}`)
+    const auto = history.rows.filter(({ operation }) => operation === 'OPTIMIZE')
+    expect(auto.length).toBeGreaterThan(0)
+    expect(JSON.parse(auto[0].operation_parameters).auto).toBe('true')
+  })
+
+  it('does not run by itself where the table says so', async () => {
+    const table = newTable()
+    await client.query(
+      `CREATE TABLE ${table} (id int) TBLPROPERTIES ('delta.autoOptimize.autoCompact' = 'false')`,
+    )
+    for (let i = 0; i < 60; i++) await client.query(`INSERT INTO ${table} VALUES (${i})`)
+    expect(await fileCount(table)).toBe(60)
   })
 
   it('leaves no staging folder', () => {
