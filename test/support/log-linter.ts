@@ -74,7 +74,11 @@ export async function lintTable(
   }
   for (const [i, version] of versions.entries()) if (version !== i) fault(`version ${i} is missing`)
   for (const name of names) {
-    if (!/^(\d{20}\.(json|crc|checkpoint\.parquet)|_last_checkpoint)$/.test(name))
+    if (
+      !/^(\d{20}\.(json|crc|checkpoint\.parquet|\d{20}\.compacted\.json)|_last_checkpoint)$/.test(
+        name,
+      )
+    )
       fault(`odd file ${name}`)
   }
   for (const name of readdirSync(table))
@@ -202,6 +206,7 @@ export async function lintTable(
     lintChecksum(log, version, live, metadata, protocol, transactions, domains, at)
     await lintCheckpoint(log, version, live, tombstones, transactions, domains, connection, at)
   }
+  for (const name of names) lintCompaction(log, name, commits, fault)
   if (metadata !== null && protocol !== null) {
     for (const file of live.values()) {
       await lintDataFile(root, tablePath, metadata, protocol, file, connection, fault)
@@ -212,6 +217,42 @@ export async function lintTable(
     .filter((name) => name.endsWith('.parquet') && !name.startsWith('_'))
     .filter((name) => !everNamed.has(name))
   return { faults, version: versions.length - 1, orphans, commits }
+}
+
+/** A log compaction holds the last word of its commits on each file, application and domain, and no more. */
+function lintCompaction(
+  log: string,
+  name: string,
+  commits: readonly (readonly Json[])[],
+  fault: (text: string) => void,
+): void {
+  const match = /^(\d{20})\.(\d{20})\.compacted\.json$/.exec(name)
+  if (match === null) return
+  const last = new Map<string, Json>()
+  const keyed = (action: Json): string | null => {
+    const [kind] = Object.keys(action)
+    if (kind === 'add' || kind === 'remove') return `file ${keyOf(action[kind] as File)}`
+    if (kind === 'txn') return `txn ${String((action.txn as Json).appId)}`
+    if (kind === 'domainMetadata') return `domain ${String((action[kind] as Json).domain)}`
+    return kind === 'metaData' || kind === 'protocol' ? kind : null
+  }
+  for (const actions of commits.slice(Number(match[1]), Number(match[2]) + 1)) {
+    const removesFirst = [
+      ...actions.filter((action) => action.add === undefined),
+      ...actions.filter((action) => action.add !== undefined),
+    ]
+    for (const action of removesFirst) {
+      const key = keyed(action)
+      if (key !== null) last.set(key, action)
+    }
+  }
+  const found = readFileSync(join(log, name), 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.stringify(JSON.parse(line)))
+    .sort()
+  const wanted = [...last.values()].map((action) => JSON.stringify(action)).sort()
+  if (JSON.stringify(found) !== JSON.stringify(wanted)) fault(`${name} sums up something else`)
 }
 
 function keyOf(file: File): string {
