@@ -158,6 +158,7 @@ export async function lintTable(
     const partitions = partitionNames(metadata)
     const added = new Set<string>()
     const removed = new Set<string>()
+    const removedKeys = new Set<string>()
     for (const action of actions) {
       const remove = action.remove as File | undefined
       if (remove === undefined) continue
@@ -165,6 +166,7 @@ export async function lintTable(
       if (removed.has(path)) at(`${path} is removed twice`)
       removed.add(path)
       const key = keyOf(remove)
+      removedKeys.add(key)
       if (!live.delete(key)) at(`${key} is removed but not live`)
       tombstones.set(key, action.remove as Json)
       if (configuration['delta.appendOnly'] === 'true' && remove.dataChange)
@@ -180,7 +182,7 @@ export async function lintTable(
       if (added.has(path)) at(`${path} is added twice`)
       added.add(path)
       const key = keyOf(add)
-      if (removed.has(path) && tombstones.has(key)) at(`${key} is added and removed`)
+      if (removedKeys.has(key)) at(`${key} is added and removed`)
       if ([...live.values()].some((file) => decodeURIComponent(file.path) === path))
         at(`${path} is live already`)
       live.set(key, add)
