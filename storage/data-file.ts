@@ -15,6 +15,7 @@ import {
   partitionText,
 } from './partition-value.js'
 import { fieldIdsOption, physicalItem, typedValue } from './physical-row.js'
+import { rememberLayout } from './parquet-signature.js'
 import type { StructField } from './schema.js'
 import { escapeGlob } from './file-path.js'
 
@@ -89,7 +90,7 @@ export async function writeDataFiles(
     }
     const staged = rows.map((row) => stagedOf(row, layout)).filter((file) => file.rowCount > 0)
     const regrouped = await regroup(connection, layout, staging.engineUrl, staged)
-    return await publish(connection, target, layout, staging, regrouped)
+    return await publish(store, connection, target, layout, staging, regrouped)
   } catch (thrown) {
     if (!isNameTooLong(thrown)) throw thrown
     throw new SqlError(
@@ -294,6 +295,7 @@ async function regroup(
 }
 
 async function publish(
+  store: ObjectStore,
   connection: EngineConnection,
   target: WriteTarget,
   layout: Layout,
@@ -317,6 +319,8 @@ async function publish(
     path: `${target.tablePath}/${paths[i]}`,
   }))
   const entries = await staging.publish(files)
+  const written = [...layout.items, ...layout.options.filter((option) => /^FIELD_IDS/.test(option))]
+  for (const { path } of entries) rememberLayout(store.engineUrl(path), written.join('\n'))
   const adds = staged.map((file, i): AddFile => {
     const entry = entries[i]
     const known = statistics[i]
