@@ -2,6 +2,8 @@
 
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { ObjectStore } from '../storage/object-store.js'
+import { type Layer, type LayerAction, type LayerDefaults, Layers } from './layer.js'
+import { type RegistrationAction, Registrations, type TableRegistration } from './registration.js'
 
 /** A Delta table, by the folders it lies in. */
 export interface TableName {
@@ -30,12 +32,39 @@ export type Relation =
 type CatalogAction =
   | { readonly createView: View & { readonly replace: boolean } }
   | { readonly dropView: { readonly layer: string; readonly name: string } }
+  /** A comment on a view, or on a layer when `name` is null; null takes it away. */
+  | {
+      readonly comment: {
+        readonly layer: string
+        readonly name: string | null
+        readonly text: string | null
+      }
+    }
   /** The table of that id is dropped; another table may take its place and its log. */
-  | { readonly dropTable: { readonly path: string; readonly id: string } }
+  | { readonly dropTable: DroppedTable }
   | { readonly undropTable: { readonly path: string; readonly id: string } }
+  /** Several at once. */
+  | { readonly all: readonly CatalogAction[] }
+  | RegistrationAction
+  | LayerAction
 
-/** The layers that exist from the first start. */
-const LAYERS = ['bronze', 'silver', 'gold']
+/** A table that was dropped, and is still where it was. */
+export interface DroppedTable {
+  readonly path: string
+  /** Of the metadata it had; a table made in its place has another. */
+  readonly id: string
+  readonly layer?: string
+  readonly name?: string
+  /** Milliseconds since 1970. */
+  readonly droppedMs?: number
+}
+
+/** What goes with a DROP: all of it, or nothing. */
+export interface CatalogRemoval {
+  readonly tables?: readonly TableName[]
+  readonly views?: readonly { readonly layer: string; readonly name: string }[]
+  readonly layers?: readonly string[]
+}
 
 const LOG = '_lakegate/catalog'
 
@@ -46,7 +75,7 @@ const ATTEMPTS = 20
  * Names of one lake.
  *
  * - Tables are found by listing `<layer>/<table>/_delta_log`: one that another engine adds appears
- *   by itself.
+ *   by itself. A registration gives a table another name than its folder's.
  * - Views are durable in the lake, as immutable numbered entries under `_lakegate/catalog`, each
  *   created by put-if-absent: all gateways of the lake see them and creating one is atomic.
  */
@@ -54,10 +83,12 @@ export class Catalog {
   readonly #store: ObjectStore
   readonly #tableId: (path: string) => Promise<string | null>
   readonly #views = new Map<string, View>()
-  /** Ids of dropped tables, as `path id`. */
-  readonly #dropped = new Set<string>()
-  /** The entries that dropped them. */
-  readonly #dropEntries = new Map<string, string>()
+  /** Dropped tables by `path id`, the newest last. */
+  readonly #dropped = new Map<string, DroppedTable>()
+  readonly #registrations = new Registrations()
+  readonly #layers = new Layers()
+  /** Comments on layers and views, by their keys. */
+  readonly #comments = new Map<string, string>()
   #next = 0
 
   /** `tableId` answers the id in a table's newest metadata. */
@@ -66,27 +97,54 @@ export class Catalog {
     this.#tableId = tableId
   }
 
-  /** Layers in order of name, `public` included. */
+  /** Names of the layers in order, `public` included. */
   async layers(): Promise<readonly string[]> {
-    const found = (await this.#store.listFolders('')).filter((name) => !/^[._]/.test(name))
-    return [...new Set([...LAYERS, 'public', ...found])].sort()
+    await this.#replay()
+    const found: string[] = []
+    for (const name of await this.#store.listFolders('')) {
+      if (/^[._]/.test(name)) continue
+      // A table that another engine puts into a dropped layer brings the layer back.
+      if (this.#layers.isDropped(name) && (await this.#tablesIn(name)).length === 0) continue
+      found.push(name)
+    }
+    return [...new Set([...this.#layers.made, ...found])].sort()
+  }
+
+  /** Every layer with its rank and defaults, ranked ones first. */
+  async layerDefinitions(): Promise<readonly Layer[]> {
+    const rank = (layer: Layer): number => layer.rank ?? Number.POSITIVE_INFINITY
+    const all = (await this.layers()).map((name) => this.#layers.layer(name))
+    return all.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)))
   }
 
   /** Every table of the lake. */
   async tables(): Promise<readonly TableName[]> {
-    await this.#replay()
     const found: TableName[] = []
-    for (const layer of await this.layers()) {
-      for (const name of await this.#store.listFolders(layer)) {
-        if (/^[._]/.test(name)) continue
-        const path = `${layer}/${name}`
-        const isTable = (await this.#store.listFolders(path)).includes('_delta_log')
-        if (isTable && !(await this.#isDropped(path))) {
-          found.push({ layer, name, path })
-        }
+    for (const layer of await this.layers()) found.push(...(await this.#tablesIn(layer)))
+    return found
+  }
+
+  async #tablesIn(layer: string): Promise<readonly TableName[]> {
+    const found: TableName[] = []
+    for (const name of await this.#store.listFolders(layer)) {
+      if (/^[._]/.test(name)) continue
+      const table = { layer, name, path: `${layer}/${name}` }
+      if (this.#registrations.nameOf(table.path) === undefined && (await this.#isTable(table))) {
+        found.push(table)
       }
     }
-    return found
+    for (const table of this.#registrations.all()) {
+      if (table.layer === layer && (await this.#isTable(table))) found.push(table)
+    }
+    return found.sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  async #isTable({ path }: TableName): Promise<boolean> {
+    return (await this.#hasLog(path)) && !(await this.#isDropped(path))
+  }
+
+  async #hasLog(path: string): Promise<boolean> {
+    return (await this.#store.listFolders(path)).includes('_delta_log')
   }
 
   /** Every view of the lake. */
@@ -108,7 +166,7 @@ export class Catalog {
       const view = this.#views.get(keyOf(layer, relation))
       if (view !== undefined) return { kind: 'view', view }
       const table = await this.#findTable(layer, relation)
-      if (table !== null && !(await this.#isDropped(table.path))) return { kind: 'table', table }
+      if (table !== null) return { kind: 'table', table }
     }
     return null
   }
@@ -131,67 +189,218 @@ export class Catalog {
     })
   }
 
-  /** Makes a layer; 42P06 when there is one of that name. */
-  async createLayer(name: string): Promise<void> {
+  /**
+   * Makes a layer: ranked behind the layer `after`, behind all (null), or without a rank (undefined).
+   *
+   * 42P06 when there is one of that name, 3F000 when there is no ranked layer `after`.
+   */
+  async createLayer(
+    name: string,
+    after?: string | null,
+    defaults: Partial<LayerDefaults> = {},
+  ): Promise<void> {
     if (!/^[^._/\\][^/\\]*$/.test(name)) {
       throw new SqlError(SqlState.invalidName, `"${name}" cannot be the name of a schema`)
     }
-    if ((await this.layers()).includes(name)) {
-      throw new SqlError(SqlState.duplicateSchema, `schema "${name}" already exists`)
+    const place = after === undefined ? {} : { after }
+    await this.#commit({ createLayer: { name, ...place, ...defaults } }, async () => {
+      if ((await this.layers()).includes(name)) {
+        throw new SqlError(SqlState.duplicateSchema, `schema "${name}" already exists`)
+      }
+      if (typeof after === 'string' && !this.#layers.isRanked(after)) {
+        throw new SqlError(SqlState.invalidSchemaName, `layer "${after}" does not exist`)
+      }
+    })
+  }
+
+  /**
+   * Takes tables, views and layers out of sight at once: logs and files stay where they are.
+   *
+   * 3F000 and 2BP01 for layers that are gone or have got something in them meanwhile.
+   */
+  async remove({ tables = [], views = [], layers = [] }: CatalogRemoval): Promise<void> {
+    const actions: CatalogAction[] = []
+    for (const { layer, name, path } of tables) {
+      const id = await this.#tableId(path)
+      if (id !== null) actions.push({ dropTable: { path, id, layer, name, droppedMs: Date.now() } })
     }
-    await this.#store.putIfAbsent(`${name}/_layer.json`, new TextEncoder().encode('{}\n'))
+    for (const { layer, name } of views) actions.push({ dropView: { layer, name } })
+    for (const name of layers) actions.push({ dropLayer: { name } })
+    if (actions.length === 0) return
+    const [only] = actions
+    await this.#commit(actions.length === 1 && only ? only : { all: actions }, async () => {
+      for (const { layer, name } of views) {
+        if (!this.#views.has(keyOf(layer, name))) {
+          throw new SqlError(SqlState.undefinedTable, `view "${name}" does not exist`)
+        }
+      }
+      for (const name of layers) await this.#requireEmpty(name, tables, views)
+    })
   }
 
-  /** Takes a table out of sight: its log and files stay until somebody removes them. */
-  async dropTable(path: string): Promise<void> {
-    const id = await this.#tableId(path)
-    if (id === null) return
-    await this.#commit({ dropTable: { path, id } }, () => Promise.resolve())
+  async #requireEmpty(
+    name: string,
+    tables: readonly TableName[],
+    views: CatalogRemoval['views'] = [],
+  ): Promise<void> {
+    if (!(await this.layers()).includes(name)) {
+      throw new SqlError(SqlState.invalidSchemaName, `schema "${name}" does not exist`)
+    }
+    const goes = (one: string): boolean =>
+      [...tables, ...views].some((gone) => gone.layer === name && gone.name === one)
+    const left = [...(await this.#tablesIn(name)), ...this.#views.values()].filter(
+      (one) => one.layer === name && !goes(one.name),
+    )
+    if (left.length === 0) return
+    throw new SqlError(
+      SqlState.dependentObjectsStillExist,
+      `cannot drop schema ${name} because other objects depend on it`,
+      {
+        detail: left.map((one) => `${one.layer}.${one.name} depends on schema ${name}`).join('\n'),
+      },
+    )
   }
 
-  /** Folders whose newest table is dropped, and when that was. */
-  async droppedTables(): Promise<readonly { readonly path: string; readonly droppedMs: number }[]> {
+  /** Tables that were dropped and could come back, the newest last. */
+  async dropped(): Promise<readonly (DroppedTable & TableName)[]> {
     await this.#replay()
-    const found: { readonly path: string; readonly droppedMs: number }[] = []
-    for (const [key, entry] of this.#dropEntries) {
-      const path = key.slice(0, key.lastIndexOf(' '))
-      if (!this.#dropped.has(key) || key !== `${path} ${await this.#tableId(path)}`) continue
-      const object = await this.#store.stat(entry)
-      if (object !== null) found.push({ path, droppedMs: object.modifiedMs })
+    const found: (DroppedTable & TableName)[] = []
+    for (const one of this.#dropped.values()) {
+      if ((await this.#tableId(one.path)) !== one.id) continue
+      const [layer = '', name = ''] = one.path.split('/')
+      found.push({ ...one, layer: one.layer ?? layer, name: one.name ?? name })
     }
     return found
   }
 
+  /** Brings the table dropped last under that name back; 42P07 when the name is taken, 42P01 without one. */
+  async undropTable(name: readonly string[], searchPath: readonly string[]): Promise<TableName> {
+    const relation = name.at(-1) ?? ''
+    const layers = name.length > 1 ? [name.at(-2) ?? ''] : searchPath
+    const all = await this.dropped()
+    const found = all.findLast((one) => one.name === relation && layers.includes(one.layer))
+    if (found === undefined) {
+      throw new SqlError(SqlState.undefinedTable, `no dropped table "${name.join('.')}" exists`)
+    }
+    const { layer, path, id } = found
+    const table = { layer, name: relation, path }
+    const undrop: CatalogAction = { undropTable: { path, id } }
+    const action: CatalogAction =
+      path === `${layer}/${relation}` ? undrop : { all: [undrop, { registerTable: table }] }
+    await this.#commit(action, () => this.#requireFree(layer, relation))
+    return table
+  }
+
+  /** Gives the folder of a registration its name; 42P07 when the name is taken. */
+  async registerTable(registration: TableRegistration): Promise<void> {
+    await this.#commit({ registerTable: registration }, () =>
+      this.#requireFree(registration.layer, registration.name),
+    )
+  }
+
+  /**
+   * Gives a table another name; its folder stays where it is. 42P07 when the name is taken.
+   *
+   * `followers` are the views that name it, as they are to be from now on.
+   */
+  async renameTable(
+    table: TableName,
+    layer: string,
+    name: string,
+    followers: readonly View[] = [],
+  ): Promise<void> {
+    const from = { layer: table.layer, name: table.name }
+    const to = { layer, name, path: table.path }
+    await this.#commit({ all: [{ renameTable: { from, to } }, ...replacing(followers)] }, () =>
+      this.#requireFree(layer, name),
+    )
+  }
+
+  /** Gives a view another name, its comment with it; 42P07 when the name is taken. */
+  async renameView(
+    view: View,
+    layer: string,
+    name: string,
+    followers: readonly View[] = [],
+  ): Promise<void> {
+    const text = await this.commentOn(view.layer, view.name)
+    const actions: readonly CatalogAction[] = [
+      { dropView: { layer: view.layer, name: view.name } },
+      { createView: { ...view, layer, name, replace: false } },
+      ...(text === null ? [] : [{ comment: { layer, name, text } }]),
+      ...replacing(followers),
+    ]
+    await this.#commit({ all: actions }, () => this.#requireFree(layer, name))
+  }
+
+  async #requireFree(layer: string, name: string): Promise<void> {
+    if ((await this.resolve([layer, name], [])) === null) return
+    throw new SqlError(SqlState.duplicateTable, `relation "${name}" already exists`)
+  }
+
+  /** The name that the table in the folder `path` goes by, or null when there is none. */
+  async nameOf(path: string): Promise<TableName | null> {
+    await this.#replay()
+    const [layer = '', name = '', ...rest] = path.split('/')
+    const own = rest.length === 0 && !/^[._]/.test(name) ? { layer, name, path } : null
+    const table = this.#registrations.nameOf(path) ?? own
+    return table !== null && (await this.#isTable(table)) ? table : null
+  }
+
+  /** Whether the folder `path` is free for a table of its own name: no other name stands for it. */
+  async isOwnFolder(path: string): Promise<boolean> {
+    await this.#replay()
+    const other = this.#registrations.nameOf(path)
+    return other === undefined || `${other.layer}/${other.name}` === path
+  }
+
+  /** Rank and defaults of a layer. */
+  async layer(name: string): Promise<Layer> {
+    await this.#replay()
+    return this.#layers.layer(name)
+  }
+
   async #isDropped(path: string): Promise<boolean> {
-    if (![...this.#dropped].some((key) => key.startsWith(`${path} `))) return false
+    if (![...this.#dropped.values()].some((one) => one.path === path)) return false
     return this.#dropped.has(`${path} ${await this.#tableId(path)}`)
   }
 
-  /** Removes a view; 42P01 when there is none. */
-  async dropView(layer: string, name: string): Promise<void> {
-    await this.#commit({ dropView: { layer, name } }, () => {
-      if (!this.#views.has(keyOf(layer, name))) {
-        throw new SqlError(SqlState.undefinedTable, `view "${name}" does not exist`)
+  /** Comments on a view, or on a layer when `name` is null; null takes the comment away. */
+  async comment(layer: string, name: string | null, text: string | null): Promise<void> {
+    await this.#commit({ comment: { layer, name, text } }, async () => {
+      if (name === null && !(await this.layers()).includes(layer)) {
+        throw new SqlError(SqlState.invalidSchemaName, `schema "${layer}" does not exist`)
       }
-      return Promise.resolve()
+      if (name !== null && !this.#views.has(keyOf(layer, name))) {
+        throw new SqlError(SqlState.undefinedTable, `relation "${name}" does not exist`)
+      }
     })
+  }
+
+  /** The comment on a view, or on a layer when `name` is null; null without one. */
+  async commentOn(layer: string, name: string | null): Promise<string | null> {
+    await this.#replay()
+    return this.#comments.get(keyOf(layer, name ?? '')) ?? null
   }
 
   async #findTable(layer: string, name: string): Promise<TableName | null> {
     if (/[/\\]|^[._]/.test(layer) || /[/\\]|^[._]/.test(name) || layer === '' || name === '') {
       return null
     }
-    const exact = `${layer}/${name}`
-    if ((await this.#store.listFolders(exact)).includes('_delta_log')) {
-      return { layer, name, path: exact }
+    const registered = this.#registrations.find(layer, name)
+    if (registered !== undefined && (await this.#isTable(registered))) return registered
+    const own = async (folder: string): Promise<TableName | null> => {
+      const table = { layer, name: folder, path: `${layer}/${folder}` }
+      const isHidden = this.#registrations.nameOf(table.path) !== undefined
+      return !isHidden && (await this.#isTable(table)) ? table : null
     }
+    const exact = await own(name)
+    if (exact !== null) return exact
     const lower = name.toLowerCase()
     for (const folder of await this.#store.listFolders(layer)) {
       if (folder === name || folder.toLowerCase() !== lower) continue
-      const path = `${layer}/${folder}`
-      if ((await this.#store.listFolders(path)).includes('_delta_log')) {
-        return { layer, name: folder, path }
-      }
+      const found = await own(folder)
+      if (found !== null) return found
     }
     return null
   }
@@ -233,17 +442,35 @@ export class Catalog {
         cause: thrown,
       })
     }
-    if ('createView' in action) {
+    this.#perform(action, path)
+  }
+
+  #perform(action: CatalogAction, path: string): void {
+    if ('all' in action) for (const one of action.all) this.#perform(one, path)
+    else if ('createView' in action) {
       const { replace: _, ...view } = action.createView
       this.#views.set(keyOf(view.layer, view.name), view)
     } else if ('dropView' in action) {
       this.#views.delete(keyOf(action.dropView.layer, action.dropView.name))
+      this.#comments.delete(keyOf(action.dropView.layer, action.dropView.name))
+    } else if ('comment' in action) {
+      const { layer, name, text } = action.comment
+      if (text === null) this.#comments.delete(keyOf(layer, name ?? ''))
+      else this.#comments.set(keyOf(layer, name ?? ''), text)
     } else if ('dropTable' in action) {
       const key = `${action.dropTable.path} ${action.dropTable.id}`
-      this.#dropped.add(key)
-      this.#dropEntries.set(key, path)
+      this.#dropped.delete(key)
+      this.#dropped.set(key, action.dropTable)
     } else if ('undropTable' in action) {
       this.#dropped.delete(`${action.undropTable.path} ${action.undropTable.id}`)
+    } else if (
+      'registerTable' in action ||
+      'renameTable' in action ||
+      'unregisterTable' in action
+    ) {
+      this.#registrations.apply(action)
+    } else if ('createLayer' in action || 'dropLayer' in action) {
+      this.#layers.apply(action)
     } else {
       throw new SqlError(
         SqlState.featureNotSupported,
@@ -251,6 +478,10 @@ export class Catalog {
       )
     }
   }
+}
+
+function replacing(views: readonly View[]): readonly CatalogAction[] {
+  return views.map((view) => ({ createView: { ...view, replace: true } }))
 }
 
 function entryPath(version: number): string {

@@ -3,6 +3,7 @@
 import { printEngineType, type EngineType } from '../storage/engine-type.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { CoercionContext } from './coercion.js'
+import type { InputStyle } from './literal.js'
 import type { QueryLevel } from './query-level.js'
 import type { SourceText } from './source-text.js'
 import { numericType, type SqlType, sqlType } from './sql-type.js'
@@ -53,6 +54,8 @@ export interface AnalysisHost {
   readonly relation: (range: Node) => Relation | undefined
   /** Type that parameter n was given by the client, or by its value; undefined leaves it open. */
   readonly parameterType: (n: number) => SqlType | undefined
+  /** How the statement's literals are read. */
+  readonly inputStyle?: InputStyle | undefined
   readonly schemaExists: (name: string) => boolean
   readonly sessionFunction: (name: string, args: readonly Node[]) => string | undefined
   /** The type DuckDB gives `sql`, a call of one of its own functions; null when it knows no such call. */
@@ -94,6 +97,10 @@ export class Analysis implements CoercionContext {
   /** Queries whose rows no other query here filters further: subqueries of expressions, CTEs. */
   get roots(): (readonly QueryLevel[])[] {
     return this.#shared.roots
+  }
+
+  get inputStyle(): InputStyle | undefined {
+    return this.host.inputStyle
   }
 
   /** A name no one else uses: for ranges and CTEs in the DuckDB text. */

@@ -120,10 +120,22 @@ const HANDLERS: Readonly<Record<string, (work: Work) => TypedExpression>> = {
   CollateClause: collate,
   SQLValueFunction: valueFunction,
   GroupingFunc: grouping,
+  MergeSupportFunc: mergeAction,
 }
 
 function inner(work: Work, node: unknown): TypedExpression {
   return analyzeExpression(work.analysis, node as Node, work.scope, work.place)
+}
+
+function mergeAction({ analysis, scope, location }: Work): TypedExpression {
+  if (scope.mergeAction !== undefined) {
+    return expression(scope.mergeAction, sqlType(Oid.text), [], location)
+  }
+  throw analysis.error(
+    SqlState.syntaxError,
+    'MERGE_ACTION() can only be used in the RETURNING list of a MERGE command',
+    location,
+  )
 }
 
 const UNKNOWN: SqlType = { oid: Oid.unknown, typmod: -1, engine: scalarType('VARCHAR') }
@@ -617,7 +629,12 @@ function overArray(work: Work, operator: string, any: boolean): TypedExpression 
     const element = value.type.oid === Oid.unknown ? sqlType(Oid.text) : value.type
     array = coerce(array, arrayOf({ ...element, typmod: -1 }), 'implicit', analysis)
   }
-  const element = elementOf(array.type)
+  let element = elementOf(array.type)
+  while (element !== null && isArrayOid(element.oid)) {
+    // Every element of every dimension counts.
+    array = expression(`flatten(${array.sql})`, element, [array], location, { kind: 'cast' })
+    element = elementOf(element)
+  }
   if (element === null) {
     throw analysis.error(
       SqlState.wrongObjectType,
@@ -939,15 +956,27 @@ function listOfValues(
 function indirection(work: Work): TypedExpression {
   const { analysis, fields, location } = work
   let value = inner(work, fields.arg)
+  let ofArray = isArrayOid(value.type.oid)
   for (const step of listOf(fields.indirection)) {
     const name = stringOf(step)
     if (name !== undefined) {
       value = structField(analysis, value, name, location)
+      ofArray = isArrayOid(value.type.oid)
       continue
     }
     const indices = nodeOf(step, 'A_Indices')
     if (indices === undefined) throw analysis.notSupported('row expansion via "*"', location)
-    value = subscript(work, value, indices)
+    const isElement = value.type.oid !== Oid.jsonb && value.type.engine.kind !== 'map'
+    value =
+      ofArray && isElement && !isArrayOid(value.type.oid)
+        ? // More subscripts than dimensions give null; a parameter shows only later how many it has.
+          expression(
+            `CAST(NULL AS ${printEngineType(value.type.engine)})`,
+            value.type,
+            [value],
+            location,
+          )
+        : subscript(work, value, indices)
   }
   return value
 }

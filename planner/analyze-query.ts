@@ -71,7 +71,8 @@ function analyzeSelect(
 
 // ---- WITH -----------------------------------------------------------------------------------------
 
-function analyzeWith(
+/** The text of a WITH clause, '' without one; its queries are in sight of `scope` afterwards. */
+export function analyzeWith(
   analysis: Analysis,
   clause: Node | undefined,
   scope: Scope,

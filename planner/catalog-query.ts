@@ -219,6 +219,12 @@ async function mirror(gateway: Gateway): Promise<string> {
     `DROP SCHEMA IF EXISTS ${quoteIdentifier(layer)} CASCADE;`,
     `CREATE SCHEMA ${quoteIdentifier(layer)};`,
   ])
+  for (const layer of layers) {
+    const comment = await gateway.catalog.commentOn(layer, null)
+    if (comment !== null) {
+      lines.push(`COMMENT ON SCHEMA ${quoteIdentifier(layer)} IS ${quoteLiteral(comment)};`)
+    }
+  }
   for (const { layer, name, path } of await gateway.catalog.tables()) {
     const table = `${quoteIdentifier(layer)}.${quoteIdentifier(name)}`
     try {
@@ -243,7 +249,8 @@ async function mirror(gateway: Gateway): Promise<string> {
     const name = `${quoteIdentifier(view.layer)}.${quoteIdentifier(view.name)}`
     const items = view.columns.map((column) => `NULL::text AS ${quoteIdentifier(column)}`)
     lines.push(`CREATE VIEW ${name} AS SELECT ${items.join(', ')};`)
-    lines.push(`COMMENT ON VIEW ${name} IS ${quoteLiteral(view.definition)};`)
+    const comment = (await gateway.catalog.commentOn(view.layer, view.name)) ?? view.definition
+    lines.push(`COMMENT ON VIEW ${name} IS ${quoteLiteral(comment)};`)
   }
   return lines.join('\n')
 }

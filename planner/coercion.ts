@@ -1,9 +1,9 @@
 /** Coercion: which type becomes which, and the DuckDB text that does it as PostgreSQL would. */
 
 import { Oid } from '../catalog/pg-types.js'
-import { printEngineType } from '../storage/engine-type.js'
+import { type EngineType, printEngineType } from '../storage/engine-type.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-import { literalOf } from './literal.js'
+import { type InputStyle, literalOf } from './literal.js'
 import { parameterMarker } from './parameter-marker.js'
 import {
   arrayOf,
@@ -119,6 +119,8 @@ export function canCast(from: number, to: number, context: CastContext): boolean
 export interface CoercionContext {
   /** Decides the type of parameter `number`, whose type was open until now. */
   readonly decideParameter: (number: number, type: SqlType) => SqlType
+  /** How texts are read; left out, as PostgreSQL's own settings are. */
+  readonly inputStyle?: InputStyle | undefined
 }
 
 /**
@@ -138,7 +140,11 @@ export function coerce(
       return shape.text === null
         ? { ...source, sql: `CAST(NULL AS ${printEngineType(target.engine)})`, type: target }
         : withModifier(
-            literalOf(shape.text, target, context === 'explicit', source.location),
+            literalOf(shape.text, target, {
+              explicit: context === 'explicit',
+              location: source.location,
+              style: session.inputStyle,
+            }),
             target,
             context,
           )
@@ -160,7 +166,7 @@ export function coerce(
   const isFloat = target.oid === Oid.float8 || target.oid === Oid.float4
   if (type.oid === Oid.numeric && isFloat && shape.kind === 'constant' && shape.text !== null) {
     // Straight from its digits: no decimal in between to round or to overflow.
-    return literalOf(shape.text, target, false, source.location)
+    return literalOf(shape.text, target, { explicit: false, location: source.location })
   }
   const converted = convert(canonical(source), target)
   return withModifier(converted, target, context)
@@ -197,8 +203,20 @@ function convert(source: TypedExpression, target: SqlType): TypedExpression {
   const from = source.type
   // The modifier is applied afterwards, except a numeric's, which the conversion needs.
   const result =
-    target.oid === Oid.numeric ? numericResult(from, target) : { ...target, typmod: -1 }
+    target.oid === Oid.numeric
+      ? numericResult(from, target)
+      : { ...deepened(target, from), typmod: -1 }
   return cast(source, conversion(source.sql, from, result), result)
+}
+
+/** An array type of as many dimensions as the array that becomes one; any other type as it is. */
+function deepened(target: SqlType, from: SqlType): SqlType {
+  if (!isArrayOid(target.oid) || !isArrayOid(from.oid)) return target
+  let element = target.engine
+  while (element.kind === 'list') element = element.child
+  const wrap = (engine: EngineType): EngineType =>
+    engine.kind === 'list' ? { kind: 'list', child: wrap(engine.child) } : element
+  return { ...target, engine: wrap(from.engine) }
 }
 
 /** A numeric target without a scale of its own takes the one the source needs. */
@@ -225,6 +243,7 @@ function numericResult(from: SqlType, target: SqlType): SqlType {
 
 function conversion(sql: string, from: SqlType, to: SqlType): string {
   const engine = printEngineType(to.engine)
+  if (to.oid === Oid.char) return `lakegate_char(${textOf(sql, from)})`
   if (TEXTUAL.has(to.oid)) return textOf(sql, from)
   if (TEXTUAL.has(from.oid)) return read(sql, to)
   if (isArrayOid(from.oid) && isArrayOid(to.oid)) {
@@ -365,8 +384,25 @@ function withModifier(
       if (typmod >= 6) return { ...source, type: target }
       return cast(source, `lakegate_round_time(${source.sql}, ${10 ** (6 - typmod)})`, target)
     default:
-      return { ...source, type: target }
+      return isArrayOid(target.oid)
+        ? withElementModifier(source, target, context)
+        : { ...source, type: target }
   }
+}
+
+/** An array's modifier is each element's. */
+function withElementModifier(
+  source: TypedExpression,
+  target: SqlType,
+  context: CastContext,
+): TypedExpression {
+  const type = { ...deepened(target, source.type), typmod: target.typmod }
+  const [from, to] = [elementOf(source.type), elementOf(type)]
+  if (from === null || to === null) return { ...source, type }
+  const item = withModifier({ ...source, sql: 'e', type: { ...from, typmod: -1 } }, to, context)
+  return item.sql === 'e'
+    ? { ...source, type }
+    : cast(source, `list_transform(${source.sql}, lambda e: ${item.sql})`, type)
 }
 
 /**

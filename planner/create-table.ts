@@ -65,12 +65,14 @@ export function deltaTypeOf(type: SqlType): DataType {
   )
 }
 
-interface Definition {
+/** The columns and table properties that a statement's column definitions add up to. */
+export interface Definition {
   readonly fields: StructField[]
   readonly configuration: { [key: string]: string }
 }
 
-function columnField(node: Node, definition: Definition, table: string): StructField {
+/** The column a ColumnDef's fields define; its constraints go into `definition`. */
+export function columnField(node: Node, definition: Definition, table: string): StructField {
   const type = typeOfName(node.typeName as Node)
   const words = namesOf((node.typeName as Node).names).at(-1) ?? ''
   if (/serial/.test(words)) throw notSupported('serial columns')
@@ -109,21 +111,44 @@ function columnField(node: Node, definition: Definition, table: string): StructF
   return { name: String(node.colname), type: deltaTypeOf(type), nullable, metadata }
 }
 
-const CONSTRAINTS: Readonly<Record<string, string>> = {
+/** Constraints that are refused, by the words for them. */
+export const CONSTRAINTS: Readonly<Record<string, string>> = {
   CONSTR_UNIQUE: 'UNIQUE',
   CONSTR_FOREIGN: 'FOREIGN KEY',
   CONSTR_EXCLUSION: 'EXCLUDE',
 }
 
-function addCheck(constraint: Node, definition: Definition, table: string, column?: string): void {
+/** Notes a CHECK constraint, under a name of its own where it has none. */
+export function addCheck(
+  constraint: Node,
+  definition: Pick<Definition, 'configuration'>,
+  table: string,
+  column?: string,
+): void {
   const base = column === undefined ? `${table}_check` : `${table}_${column}_check`
   const taken = (name: string): boolean =>
     definition.configuration[`delta.constraints.${name}`] !== undefined
   let name = typeof constraint.conname === 'string' ? constraint.conname : base
   for (let n = 1; taken(name.toLowerCase()); n++) name = `${base}${n}`
-  definition.configuration[`delta.constraints.${name.toLowerCase()}`] = expressionText(
+  definition.configuration[`delta.constraints.${name.toLowerCase()}`] = conditionText(
     constraint.raw_expr as Node,
   )
+}
+
+/**
+ * A CHECK's condition for all engines: PostgreSQL lets a row pass when it is null, Delta does not.
+ */
+export function conditionText(node: Node): string {
+  const text = expressionText(node)
+  return isNeverNull(node) ? text : `(${text}) IS NOT FALSE`
+}
+
+function isNeverNull(node: Node): boolean {
+  if (nodeOf(node, 'NullTest') !== undefined || nodeOf(node, 'BooleanTest') !== undefined) {
+    return true
+  }
+  const parts = nodeOf(node, 'BoolExpr')
+  return parts !== undefined && listOf(parts.args).every(isNeverNull)
 }
 
 function notSupported(what: string): SqlError {
@@ -162,7 +187,12 @@ export function expressionText(node: Node): string {
         : parts.join(fields.boolop === 'OR_EXPR' ? ' OR ' : ' AND ')
     }
     case 'NullTest':
-      return `${expressionText(fields.arg as Node)} IS ${fields.nulltesttype === 'IS_NULL' ? '' : 'NOT '}NULL`
+      return `${operandText(fields.arg)} IS ${fields.nulltesttype === 'IS_NULL' ? '' : 'NOT '}NULL`
+    case 'BooleanTest': {
+      const test = /^IS_(NOT_)?(TRUE|FALSE)$/.exec(String(fields.booltesttype))
+      if (test === null) break
+      return `${operandText(fields.arg)} IS ${test[1] === undefined ? '' : 'NOT '}${test[2]}`
+    }
     case 'A_Expr':
       return operatorText(fields)
     case 'TypeCast': {
@@ -200,22 +230,30 @@ export function expressionText(node: Node): string {
   )
 }
 
+/** An operand, in parentheses where engines might otherwise bind it differently. */
+function operandText(value: unknown): string {
+  const node = value as Node
+  const text = expressionText(node)
+  const isPlain = /^(?:ColumnRef|A_Const|FuncCall|SQLValueFunction|TypeCast)$/.test(kindOf(node))
+  return isPlain && !text.startsWith('-') ? text : `(${text})`
+}
+
 function operatorText(fields: Node): string {
   const operator = namesOf(fields.name).at(-1) ?? ''
-  const left = fields.lexpr === undefined ? '' : expressionText(fields.lexpr as Node)
+  const left = fields.lexpr === undefined ? '' : operandText(fields.lexpr)
   const list = listOf(nodeOf(fields.rexpr, 'List')?.items)
   switch (fields.kind) {
     case 'AEXPR_OP':
       if (!/^(?:=|<>|<|<=|>|>=|\+|-|\*|%)$/.test(operator)) break
       return left === ''
-        ? `${operator}${expressionText(fields.rexpr as Node)}`
-        : `${left} ${operator} ${expressionText(fields.rexpr as Node)}`
+        ? `${operator}${operandText(fields.rexpr)}`
+        : `${left} ${operator} ${operandText(fields.rexpr)}`
     case 'AEXPR_IN':
       return `${left} ${operator === '<>' ? 'NOT IN' : 'IN'} (${list.map(expressionText).join(', ')})`
     case 'AEXPR_BETWEEN':
-      return `${left} BETWEEN ${list.map(expressionText).join(' AND ')}`
+      return `${left} BETWEEN ${list.map(operandText).join(' AND ')}`
     case 'AEXPR_LIKE':
-      return `${left} ${operator === '!~~' ? 'NOT LIKE' : 'LIKE'} ${expressionText(fields.rexpr as Node)}`
+      return `${left} ${operator === '!~~' ? 'NOT LIKE' : 'LIKE'} ${operandText(fields.rexpr)}`
     default:
       break
   }
@@ -269,6 +307,14 @@ async function newName(
     throw new SqlError(SqlState.invalidName, `"${name}" cannot be the name of a table`)
   }
   const found = await catalog.resolve([layer, name], [])
+  if (found === null && !(await catalog.isOwnFolder(`${layer}/${name}`))) {
+    // Its log is another table's history: a table made here would take that one's files away.
+    throw new SqlError(
+      SqlState.objectNotInPrerequisiteState,
+      `the folder "${layer}/${name}" belongs to a table that was renamed`,
+      { hint: 'Choose another name for the new table, and rename it afterwards.' },
+    )
+  }
   const created = context.block.createdTable(layer, name)
   return {
     table: { layer, name, path: `${layer}/${name}` },
@@ -338,7 +384,7 @@ async function begin(
     change.apply({
       operation: 'REPLACE TABLE',
       removes: [...dropped.files],
-      read: { predicate: UNKNOWN, files: [...dropped.files] },
+      reads: [{ predicate: UNKNOWN, files: [...dropped.files] }],
     })
   }
   return change
@@ -347,6 +393,9 @@ async function begin(
 function duplicate(table: TableName): SqlError {
   return new SqlError(SqlState.duplicateTable, `relation "${table.name}" already exists`)
 }
+
+/** Properties of new tables: most changes touch few rows, and a vector is cheaper than a new file. */
+const DEFAULTS = { 'delta.enableDeletionVectors': 'true' }
 
 function define(
   table: TableName,
@@ -360,7 +409,7 @@ function define(
     description: options.comment,
     schema: { fields },
     partitionColumns: options.partitionColumns,
-    configuration: { ...options.properties, ...configuration },
+    configuration: { ...DEFAULTS, ...options.properties, ...configuration },
   })
 }
 

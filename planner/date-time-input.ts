@@ -1,104 +1,72 @@
 /** Date and time input: PostgreSQL's spellings of dates and times, as DuckDB literals. */
 
 import { Oid } from '../catalog/pg-types.js'
-import { quoteLiteral } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-import { type SqlType, typeName } from './sql-type.js'
+import type { OutputStyle } from './result.js'
+import { typeName } from './sql-type.js'
+import { offsetOfAbbreviation } from './zone-abbreviations.js'
 
+/** What a date or time text says; what it leaves out is left out. */
 interface Fields {
   year?: number
   month?: number
   day?: number
+  /** `hh:mm:ss`, with up to six digits behind a point. */
   time?: string
   /** A seventh digit rounds up. */
   roundsUp?: boolean
+  /** An offset (`+05:30`) or the name of a zone. */
   zone?: string
   bc?: boolean
 }
+
+/** Which of a date's numbers comes first, where the text does not tell. */
+export type DateOrder = OutputStyle['dateOrder']
+
+export type DateTimeFields = Readonly<Fields>
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
 const WEEKDAY = /^(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?$/
 
 /**
- * The DuckDB text of the date, time or timestamp that the literal `text` spells.
+ * The fields of a text that is no special word: those that a value of type `oid` needs are there.
  *
- * 22007 when it spells none, 22008 when a field is out of range.
+ * 22007 when they are not, 22008 when one is out of range.
  */
-export function parseDateTime(text: string, target: SqlType): string {
-  const invalid = (): SqlError =>
-    new SqlError(
-      SqlState.invalidDatetimeFormat,
-      `invalid input syntax for type ${typeName(target)}: "${text}"`,
-    )
-  const word = text.trim().toLowerCase()
-  const special = specialValue(word, target)
-  if (special !== null) return special
-  const fields = read(word)
-  if (fields === null) throw invalid()
-  check(fields, text)
-  const timeOnly = target.oid === Oid.time || target.oid === Oid.timetz
-  if (timeOnly && fields.time === undefined) throw invalid()
-  if (
-    !timeOnly &&
-    (fields.year === undefined || fields.month === undefined || fields.day === undefined)
-  ) {
-    throw invalid()
+export function readDateTime(text: string, oid: number, order: DateOrder): DateTimeFields {
+  const fields = read(text.trim().toLowerCase(), order)
+  if (fields !== null) {
+    check(fields, text)
+    const timeOnly = oid === Oid.time || oid === Oid.timetz
+    const { year, month, day, time } = fields
+    const dated = year !== undefined && month !== undefined && day !== undefined
+    if (timeOnly ? time !== undefined : dated) return fields
   }
-  const time = fields.time ?? '00:00:00'
-  if (target.oid === Oid.time) return `TIME ${quoteLiteral(time)}`
-  if (target.oid === Oid.timetz) {
-    return `CAST(${quoteLiteral(time + zoneOffset(fields.zone ?? '+00'))} AS TIMETZ)`
-  }
-  const era = fields.bc === true ? ' (BC)' : ''
-  const date = `${String(fields.year).padStart(4, '0')}-${two(fields.month)}-${two(fields.day)}`
-  if (target.oid === Oid.date) return `DATE ${quoteLiteral(date + era)}`
-  const clock = time
-  if (target.oid === Oid.timestamp) {
-    const literal = `TIMESTAMP ${quoteLiteral(`${date}${era} ${clock}`)}`
-    return fields.roundsUp === true ? `(${literal} + to_microseconds(1))` : literal
-  }
-  if (fields.zone === undefined) {
-    return `CAST(TIMESTAMP ${quoteLiteral(`${date}${era} ${clock}`)} AS TIMESTAMPTZ)`
-  }
-  const offset = /^[+-]/.test(fields.zone)
-  return offset
-    ? `CAST(${quoteLiteral(`${date}${era} ${clock}${zoneOffset(fields.zone)}`)} AS TIMESTAMPTZ)`
-    : `timezone(${quoteLiteral(fields.zone)}, TIMESTAMP ${quoteLiteral(`${date}${era} ${clock}`)})`
+  throw invalidDateTime(text, oid)
+}
+
+/** 22007 in PostgreSQL's words. */
+export function invalidDateTime(text: string, oid: number): SqlError {
+  // Of these two PostgreSQL tells the short names.
+  const name = typeName({ oid }).replace(/^(timestamp) without time zone$/, '$1')
+  return new SqlError(
+    SqlState.invalidDatetimeFormat,
+    `invalid input syntax for type ${name}: "${text}"`,
+  )
 }
 
 function two(value: number | undefined): string {
   return String(value ?? 0).padStart(2, '0')
 }
 
-function specialValue(word: string, target: SqlType): string | null {
-  const timeOnly = target.oid === Oid.time || target.oid === Oid.timetz
-  const type =
-    target.oid === Oid.date ? 'DATE' : target.oid === Oid.timestamp ? 'TIMESTAMP' : 'TIMESTAMPTZ'
-  switch (word) {
-    case 'infinity':
-    case '+infinity':
-    case '-infinity':
-      return timeOnly ? null : `CAST('${word.replace('+', '')}' AS ${type})`
-    case 'epoch':
-      return timeOnly ? null : `CAST(TIMESTAMPTZ '1970-01-01 00:00:00+00' AS ${type})`
-    case 'now':
-      return timeOnly ? 'CAST(CAST(now() AS TIMESTAMP) AS TIME)' : `CAST(now() AS ${type})`
-    case 'today':
-    case 'tomorrow':
-    case 'yesterday': {
-      if (timeOnly) return null
-      const shift = word === 'today' ? '' : word === 'tomorrow' ? ' + 1' : ' - 1'
-      return `CAST((CAST(now() AS DATE)${shift}) AS ${type})`
-    }
-    default:
-      return null
-  }
-}
+/** An offset right behind a time, or behind a whole date. */
+const ZONE_BEHIND =
+  /(:\d{1,2}(?:\.\d*)?|^\d{4}-\d{1,2}-\d{1,2})([+-]\d{1,2}(?::?\d{2}){0,2})(?=\s|$)/
 
 /** Splits the text into fields; null when a part makes no sense. */
-function read(text: string): Fields | null {
+function read(text: string, order: DateOrder): Fields | null {
   const fields: Fields = {}
-  const iso = /^([+-]?\d{4,6})-(\d{1,2})-(\d{1,2})(?:[t ]+|$)/.exec(text)
+  const iso = /^([+-]?\d{4,7})-(\d{1,2})-(\d{1,2})(?:[t ]+|$)/.exec(text)
   let rest = text
   if (iso !== null) {
     fields.year = Number(iso[1])
@@ -106,13 +74,13 @@ function read(text: string): Fields | null {
     fields.day = Number(iso[3])
     rest = text.slice(iso[0].length)
   }
-  for (const part of rest.replaceAll(/([+-]\d{1,2}(?::?\d{2}){0,2})$/g, ' $1').split(/[\s,]+/)) {
-    if (part !== '' && !readPart(part, fields)) return null
+  for (const part of rest.replace(ZONE_BEHIND, '$1 $2').split(/[\s,]+/)) {
+    if (part !== '' && !readPart(part, fields, order)) return null
   }
   return fields
 }
 
-function readPart(part: string, fields: Fields): boolean {
+function readPart(part: string, fields: Fields, order: DateOrder): boolean {
   let match = /^(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?(z|am|pm)?$/.exec(part)
   if (match !== null) {
     const [seconds = '0', fraction = ''] = (match[3] ?? '0').split('.')
@@ -128,7 +96,13 @@ function readPart(part: string, fields: Fields): boolean {
   match = /^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})$/.exec(part)
   if (match !== null) return setDate(fields, match[1], match[2], match[3])
   match = /^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})$/.exec(part)
-  if (match !== null) return setDate(fields, match[3], match[1], match[2])
+  if (match !== null) {
+    const [, first, second, third] = match
+    if (order === 'YMD') return setDate(fields, first, second, third)
+    return order === 'DMY'
+      ? setDate(fields, third, second, first)
+      : setDate(fields, third, first, second)
+  }
   match = /^(\d{1,2})-([a-z]{3,9})-(\d{4})$/.exec(part) ?? null
   if (match !== null) return setDate(fields, match[3], monthOf(match[2] ?? ''), match[1])
   match = /^(\d{4})-([a-z]{3,9})-(\d{1,2})$/.exec(part)
@@ -156,14 +130,12 @@ function readPart(part: string, fields: Fields): boolean {
     fields.day = Number(part)
     return true
   }
-  if (
-    (part === 'z' || part === 'utc' || part === 'gmt' || part === 'zulu') &&
-    fields.zone === undefined
-  ) {
-    fields.zone = '+00'
+  const offset = offsetOfAbbreviation(part)
+  if (offset !== undefined && fields.zone === undefined) {
+    fields.zone = offset
     return true
   }
-  if (/^[a-z]+(?:[/_][a-z_]+)+$/.test(part) || /^[a-z]{3,4}$/.test(part)) {
+  if (/^[a-z_]+(?:\/[a-z_+\d-]+)+$/.test(part)) {
     if (fields.zone !== undefined || fields.time === undefined) return false
     fields.zone = zoneName(part)
     return fields.zone !== ''
@@ -217,10 +189,17 @@ function meridiem(word: string, fields: Fields): boolean {
 }
 
 function check(fields: Fields, text: string): void {
-  const outOfRange = (): SqlError =>
-    new SqlError(SqlState.datetimeFieldOverflow, `date/time field value out of range: "${text}"`)
+  const outOfRange = (fields: { readonly hint?: string } = {}): SqlError =>
+    new SqlError(
+      SqlState.datetimeFieldOverflow,
+      `date/time field value out of range: "${text}"`,
+      fields,
+    )
+  // No month has them, so they may have been meant the other way round.
+  const swapped = { hint: 'Perhaps you need a different "datestyle" setting.' }
   const { year, month, day, time, bc } = fields
-  if (month !== undefined && (month < 1 || month > 12)) throw outOfRange()
+  if (month !== undefined && (month < 1 || month > 12)) throw outOfRange(swapped)
+  if (day !== undefined && (day < 1 || day > 31)) throw outOfRange(swapped)
   if (year === 0) throw outOfRange()
   if (day !== undefined && month !== undefined && year !== undefined) {
     const leapYear = bc === true ? 1 - year : year
@@ -239,11 +218,4 @@ function check(fields: Fields, text: string): void {
 function carried(hours: number, minutes: number): string {
   const total = hours * 60 + minutes + 1
   return `${two(Math.floor(total / 60))}:${two(total % 60)}:00`
-}
-
-function zoneOffset(zone: string): string {
-  const match = /^([+-])(\d{1,2}):?(\d{2})?:?(\d{2})?$/.exec(zone)
-  if (match === null) return zone
-  const minutes = match[3] === undefined ? '' : `:${match[3]}`
-  return `${match[1]}${two(Number(match[2]))}${minutes}${match[4] === undefined ? '' : `:${match[4]}`}`
 }

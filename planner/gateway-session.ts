@@ -9,7 +9,7 @@ import { noticeTruncatedNames } from './identifier-length.js'
 import { parseStatements, type ParsedStatement } from './parse.js'
 import { type Execution, Portal } from './portal.js'
 import type { PreparedStatement } from './prepared-statements.js'
-import type { OutputStyle, Result, ResultColumn, RowBatch } from './result.js'
+import type { CopyIn, OutputStyle, Result, ResultColumn, RowBatch } from './result.js'
 import { ReadySource } from './row-source.js'
 import type { Session, StatementDescription, TransactionStatus } from './session.js'
 import { SessionContext, type SessionOptions } from './session-context.js'
@@ -62,7 +62,8 @@ export class GatewaySession implements Session {
       const statements = await this.#guard(() => Promise.resolve(parseStatements(sql)))
       if (statements.length === 0) yield { kind: 'empty' }
       for (const [i, statement] of statements.entries()) {
-        yield* this.#runSimple(statement, i === statements.length - 1)
+        const isLast = i === statements.length - 1
+        yield* this.#runSimple(statement, isLast, isLast && i === 0)
       }
       await this.#endImplicit(true)
     } finally {
@@ -75,22 +76,34 @@ export class GatewaySession implements Session {
   async *#runSimple(
     statement: ParsedStatement,
     isLast: boolean,
+    isAlone: boolean,
   ): AsyncGenerator<Result, void, void> {
     const cancellation = this.#begin()
     let portal: Portal | undefined
     try {
       noticeTruncatedNames(statement, this.#context)
-      const execution = await this.#open(statement, [], cancellation)
+      const execution = isAlone
+        ? await this.#openAlone(statement, [], cancellation)
+        : await this.#open(statement, [], cancellation)
+      // What is acknowledged is durable: the tag is sent once the commit is.
+      if (isLast && isDone(statement, execution)) await this.#endImplicit(true)
+      if (execution.kind === 'copy-in') {
+        const commit = async (): Promise<void> => {
+          if (isLast) await this.#endImplicit(true)
+        }
+        const copy = this.#copyIn(execution.copy, cancellation, commit)
+        try {
+          yield { kind: 'copy-in', copy }
+        } finally {
+          await copy.abort(undefined)
+        }
+        return
+      }
       if (execution.kind === 'command' || execution.kind === 'empty') {
-        // What is acknowledged is durable: the tag is sent once the commit is.
-        if (isLast) await this.#endImplicit(true)
         yield execution
         return
       }
       portal = new Portal(execution)
-      if (isLast && statement.tree !== null && CHANGES.has(kindOf(statement.tree))) {
-        await this.#endImplicit(true)
-      }
       yield this.#resultOf(execution, portal, 0, cancellation)
     } catch (thrown) {
       throw this.#failed(thrown)
@@ -163,14 +176,19 @@ export class GatewaySession implements Session {
     })
   }
 
-  async execute(portalName: string, rowLimit: number): Promise<Result> {
+  async execute(portalName: string, rowLimit: number, endsTransaction: boolean): Promise<Result> {
     this.#timers.busy()
     return this.#guard(async () => {
       const cancellation = this.#begin()
       let handedOn = false
       try {
-        const result = await this.#executePortal(portalName, rowLimit, cancellation)
-        handedOn = result.kind === 'rows' || result.kind === 'copy-out'
+        const result = await this.#executePortal(
+          portalName,
+          rowLimit,
+          endsTransaction,
+          cancellation,
+        )
+        handedOn = result.kind !== 'command' && result.kind !== 'empty'
         return result
       } finally {
         if (!handedOn) this.#end(cancellation)
@@ -181,6 +199,7 @@ export class GatewaySession implements Session {
   async #executePortal(
     portalName: string,
     rowLimit: number,
+    endsTransaction: boolean,
     cancellation: Cancellation,
   ): Promise<Result> {
     const cursor = this.#context.cursors.find(portalName)
@@ -202,8 +221,14 @@ export class GatewaySession implements Session {
     }
     bound.finished = true
     const oids = description.parameterTypes.map((type) => type.oid)
-    const execution = await this.#open(statement, bound.values, cancellation, oids)
+    const isAlone = endsTransaction && (this.#context.block?.statementCount ?? 0) === 0
+    const execution = isAlone
+      ? await this.#openAlone(statement, bound.values, cancellation, oids)
+      : await this.#open(statement, bound.values, cancellation, oids)
     if (execution.kind === 'command' || execution.kind === 'empty') return execution
+    if (execution.kind === 'copy-in') {
+      return { kind: 'copy-in', copy: this.#copyIn(execution.copy, cancellation) }
+    }
     const portal = new Portal(execution)
     // The client reads the rows by what Describe told it: other types would be misread.
     if (execution.kind === 'rows' && !sameTypes(execution.columns, description.columns)) {
@@ -247,6 +272,34 @@ export class GatewaySession implements Session {
       new SqlError(SqlState.adminShutdown, 'terminating connection due to administrator command'),
     )
     await this.#context.close()
+  }
+
+  /**
+   * Executes a statement that is a transaction of its own, and commits it if it is done.
+   *
+   * Where another writer's commit came first, all of it is done again on what that one left, until
+   * `lakegate.commit_attempts` is used up (40001).
+   */
+  async #openAlone(
+    statement: ParsedStatement,
+    values: readonly EngineValue[],
+    cancellation: Cancellation,
+    oids: readonly number[] = [],
+  ): Promise<Execution> {
+    const attempts = Number(this.settings.get('lakegate.commit_attempts'))
+    for (let attempt = 1; ; attempt++) {
+      const execution = await this.#open(statement, values, cancellation, oids)
+      if (!isDone(statement, execution)) return execution
+      try {
+        await this.#endImplicit(true)
+        return execution
+      } catch (thrown) {
+        if (!isConflict(thrown) || attempt >= attempts) throw thrown
+        await pause(attempt)
+        cancellation.check()
+        this.#context.openBlock()
+      }
+    }
   }
 
   #begin(): Cancellation {
@@ -303,6 +356,40 @@ export class GatewaySession implements Session {
     }
   }
 
+  /** A COPY FROM that ends once; `commit` follows its success before the client hears of it. */
+  #copyIn(
+    copy: CopyIn,
+    cancellation: Cancellation,
+    commit: () => Promise<void> = () => Promise.resolve(),
+  ): CopyIn {
+    let ended = false
+    const abort = async (thrown: unknown): Promise<unknown> => {
+      if (ended) return thrown
+      ended = true
+      this.#end(cancellation)
+      this.#failed(thrown)
+      return copy.abort(thrown)
+    }
+    const finish = async (rejected: number): Promise<string> => {
+      let tag: string
+      try {
+        tag = await copy.finish(rejected)
+      } catch (thrown) {
+        throw await abort(thrown)
+      }
+      ended = true
+      try {
+        await commit()
+      } catch (thrown) {
+        throw this.#failed(thrown)
+      } finally {
+        this.#end(cancellation)
+      }
+      return tag
+    }
+    return { ...copy, finish, abort }
+  }
+
   async #guard<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
@@ -355,6 +442,7 @@ export class GatewaySession implements Session {
   ): Promise<Execution> {
     this.#refuseWhenFailed(statement)
     const session = this.#context
+    session.openBlock().statementCount++
     const fields = fieldsOf(statement)
     const call = { session, statement, fields, values, oids, cancellation }
     return statementKind(statement).open(call)
@@ -363,6 +451,21 @@ export class GatewaySession implements Session {
 
 /** Statements whose rows (RETURNING) are there before the first is sent, so that they can be committed first. */
 const CHANGES = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
+
+/** Whether nothing of the statement is left to be executed. */
+function isDone({ tree }: ParsedStatement, { kind }: Execution): boolean {
+  return kind === 'command' || kind === 'empty' || (tree !== null && CHANGES.has(kindOf(tree)))
+}
+
+function isConflict(thrown: unknown): boolean {
+  return thrown instanceof SqlError && thrown.sqlState === SqlState.serializationFailure
+}
+
+/** Waits a little, at random, so that statements that lost together do not try together again. */
+async function pause(attempt: number): Promise<void> {
+  const limitMs = Math.min(200, 2 ** attempt)
+  await new Promise((resolve) => setTimeout(resolve, Math.random() * limitMs))
+}
 
 const ENDS_FAILED = new Set(['TRANS_STMT_ROLLBACK', 'TRANS_STMT_COMMIT', 'TRANS_STMT_ROLLBACK_TO'])
 

@@ -8,6 +8,8 @@ import { SqlError, SqlState } from '../storage/errors.js'
 import { maintainLog } from '../storage/log-maintenance.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { SnapshotCache } from '../storage/snapshot-cache.js'
+import { AppendQueue } from './append-queue.js'
+import { FULFILLED } from './fulfilled.js'
 import type { Transaction } from '../storage/transaction.js'
 import { createMacros } from './macros.js'
 import { NotificationHub } from './notification-hub.js'
@@ -38,6 +40,7 @@ export class Gateway {
   readonly catalog: Catalog
   readonly snapshots: SnapshotCache
   readonly pgCatalog: PgCatalog = new PgCatalog()
+  readonly appends: AppendQueue
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
   readonly #compaction: AutoCompaction
@@ -49,6 +52,11 @@ export class Gateway {
     this.engine = options.engine
     this.database = options.database
     this.snapshots = new SnapshotCache(options.store, options.engine, options.snapshotCacheBytes)
+    this.appends = new AppendQueue({
+      store: options.store,
+      fulfilled: FULFILLED,
+      committed: (transaction) => this.afterCommit(transaction),
+    })
     this.#compaction = new AutoCompaction({
       store: options.store,
       engine: options.engine,

@@ -2,95 +2,129 @@
 
 import type { PgType } from '../catalog/pg-types.js'
 import type { TableName } from '../catalog/catalog.js'
+import type { AddFile } from '../storage/actions.js'
 import type { Cancellation } from '../storage/cancellation.js'
-import { writeDataFiles } from '../storage/data-file.js'
-import { type EngineConnection, quoteIdentifier } from '../storage/engine.js'
+import {
+  type RowSource,
+  writeDataFiles,
+  type WriteTarget,
+  type WrittenFiles,
+} from '../storage/data-file.js'
+import { type EngineConnection, quoteIdentifier, quoteLiteral } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
-import { SqlError, SqlState } from '../storage/errors.js'
+import { assert, SqlError, SqlState } from '../storage/errors.js'
+import {
+  type IdentityColumn,
+  identitiesLeft,
+  nextIdentity,
+  withHighWaterMarks,
+} from '../storage/identity-column.js'
+import type { NewTable } from '../storage/new-table.js'
+import { filesOfPartitions } from '../storage/partition-overwrite.js'
+import { UNKNOWN } from '../storage/predicate.js'
+import type { StructField } from '../storage/schema.js'
+import { withNewColumns } from '../storage/schema-evolution.js'
 import type { Snapshot } from '../storage/snapshot.js'
-import { analyzeExpression, plainPlace, settled } from './analyze-expression.js'
-import { analyzeSourceQuery, uniqueNames } from './analyze-query.js'
+import { analyzeExpression, booleanOf, plainPlace, settled } from './analyze-expression.js'
+import { uniqueNames } from './analyze-query.js'
 import type { Analysis, AnalyzedQuery, OutputColumn } from './analysis.js'
+import { changeRows } from './apply-rows.js'
+import { bindLists, type ValueList } from './folded-values.js'
+import { type InsertOptions, PLAIN_INSERT } from './insert-clauses.js'
+import { insertSource, type SourceTarget } from './insert-source.js'
 import { outputName } from './output-names.js'
 import { numberParameters } from './parameter-marker.js'
 import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
-import { analyze, type QueryContext, resultColumns, scanText } from './query.js'
-import type { ResultColumn } from './result.js'
-import { ReadySource } from './row-source.js'
-import { Scope } from './scope.js'
-import { TableChange } from './table-change.js'
 import {
-  assign,
+  analyze,
+  type AnalyzedStatement,
+  type QueryContext,
+  resultColumns,
+  scanText,
+} from './query.js'
+import type { ResultColumn } from './result.js'
+import type { RowChangeKind } from './row-change.js'
+import { ReadySource } from './row-source.js'
+import { planRowUpdate } from './row-update.js'
+import { type StatementChange, TableChange } from './table-change.js'
+import {
   checkedRows,
   defaultValue,
   returningItems,
   returningList,
   type TargetColumn,
-  targetColumn,
   targetColumns,
   targetScope,
 } from './target-table.js'
-import { listOf, type Node, nodeOf } from './syntax-tree.js'
-import { expression, type TypedExpression } from './typed-expression.js'
+import { type Node, nodeOf, walk } from './syntax-tree.js'
+import type { TypedExpression } from './typed-expression.js'
 import { findTarget } from './write-target.js'
 
 /** What an INSERT makes: the rows, and what RETURNING shows of them. */
 export interface InsertPlan extends AnalyzedQuery {
   readonly returning: readonly { readonly name: string; readonly value: TypedExpression }[]
   readonly returningAlias: string
+  /** Columns that the table is to get. */
+  readonly newFields: readonly StructField[]
+  /** Identity columns by name that hand out a number for each row, or for some. */
+  readonly identities: ReadonlyMap<string, IdentityColumn>
+  /** What the lists in the text are to be bound to; see `bindLists`. */
+  readonly lists: readonly ValueList[]
 }
 
-/** The rows that the fields of an InsertStmt make for `columns` of a table. */
+/**
+ * The rows that the fields of an InsertStmt make for `given` columns of a table.
+ *
+ * A long VALUES may become lists when the caller binds them (`folds`).
+ */
 export function planInsert(
   analysis: Analysis,
   fields: Node,
   table: Pick<TableName, 'layer' | 'name'>,
   snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
-  columns: readonly TargetColumn[] = targetColumns(snapshot.schema),
+  given: readonly TargetColumn[] = targetColumns(snapshot.schema),
+  options: InsertOptions = PLAIN_INSERT,
+  folds = false,
 ): InsertPlan {
-  const named = listOf(fields.cols).map((node) => {
-    const target = nodeOf(node, 'ResTarget') ?? {}
-    if (listOf(target.indirection).length > 0)
-      throw analysis.notSupported('INSERT into a part of a column')
-    const location = typeof target.location === 'number' ? target.location : 0
-    return analysis.located(location, () => targetColumn(columns, String(target.name), table.name))
-  })
-  const seen = new Set<string>()
-  for (const { field } of named) {
-    if (seen.has(field.name)) {
-      throw new SqlError(
-        SqlState.duplicateColumn,
-        `column "${field.name}" specified more than once`,
-      )
-    }
-    seen.add(field.name)
-  }
-  const open = columns.filter((column) => column.generatedText === undefined)
-  const targets = named.length > 0 ? named : open
-  const source = insertSource(analysis, fields, targets, named.length > 0)
-  const given = new Map(source.targets.map((target, i) => [target.field.name, i]))
-  for (const target of source.targets) {
-    if (target.generatedText !== undefined) {
-      throw new SqlError(
-        SqlState.generatedAlways,
-        `cannot insert a non-DEFAULT value into column "${target.field.name}"`,
-        { detail: `Column "${target.field.name}" is a generated column.` },
-      )
-    }
-  }
+  const source = insertSource(analysis, fields, given, table.name, options, folds)
+  const columns = [...given, ...targetColumns({ fields: source.newFields })]
+  const sources = new Map(source.targets.map((target, i) => [target.column.field.name, i]))
+  const overriding = String(fields.override ?? '')
+  for (const target of source.targets) requireGivable(target, overriding)
+  const identities = new Map<string, IdentityColumn>()
+  const counter = analysis.fresh('n')
   const items = columns.map((column) => {
     const name = quoteIdentifier(column.field.name)
-    const at = given.get(column.field.name)
-    if (at !== undefined) return `s.c${at + 1} AS ${name}`
+    const at = sources.get(column.field.name)
+    const target = at === undefined ? undefined : source.targets[at]
     if (column.generatedText !== undefined) {
       return `CAST(NULL AS ${printEngineType(column.type.engine)}) AS ${name}`
     }
+    if (column.identity !== undefined) {
+      const isGiven =
+        target !== undefined && target.defaults !== 'all' && overriding !== 'OVERRIDING_USER_VALUE'
+      if (isGiven && target.defaults === 'none') return `s.c${Number(at) + 1} AS ${name}`
+      identities.set(column.field.name, column.identity)
+      const next = identityValue(column, column.identity, `s.${counter}`, table.name)
+      return isGiven
+        ? `CASE WHEN s.d${Number(at) + 1} THEN ${next} ELSE s.c${Number(at) + 1} END AS ${name}`
+        : `${next} AS ${name}`
+    }
+    if (at !== undefined) return `s.c${at + 1} AS ${name}`
     return `${defaultValue(analysis, column)} AS ${name}`
   })
-  const rows = `SELECT ${items.join(', ')} FROM (${source.sql}) AS s`
-  const sql = checkedRows(analysis, snapshot, columns, rows, table.name)
+  const numbered =
+    identities.size === 0
+      ? source.sql
+      : `SELECT *, row_number() OVER () AS ${counter} FROM (${source.sql})`
+  const rows = `SELECT ${items.join(', ')} FROM (${numbered}) AS s`
+  const checked = checkedRows(analysis, snapshot, columns, rows, table.name)
+  const sql = conforming(analysis, fields.whereClause as Node | undefined, columns, checked, {
+    table: table.name,
+    text: options.replaceWhere ?? '',
+  })
   const returningAlias = analysis.fresh('r')
   const { scope } = targetScope(
     columns,
@@ -118,6 +152,9 @@ export function planInsert(
     levels: source.levels,
     returning,
     returningAlias,
+    newFields: source.newFields,
+    identities,
+    lists: source.lists,
   }
 }
 
@@ -128,86 +165,74 @@ function aliasOf(fields: Node, table: Pick<TableName, 'name'>): string {
   return alias?.aliasname ?? table.name
 }
 
-interface InsertSource {
-  /** Columns c1, c2, … in the order of `targets`, in their types. */
-  readonly sql: string
-  readonly targets: readonly TargetColumn[]
-  readonly levels: AnalyzedQuery['levels']
+/** 428C9 for values where the table makes its own. */
+function requireGivable({ column, defaults }: SourceTarget, overriding: string): void {
+  if (defaults === 'all') return
+  const name = column.field.name
+  const refused = (detail: string, hint?: string): SqlError =>
+    new SqlError(
+      SqlState.generatedAlways,
+      `cannot insert a non-DEFAULT value into column "${name}"`,
+      { detail, hint },
+    )
+  if (column.generatedText !== undefined) {
+    throw refused(`Column "${name}" is a generated column.`)
+  }
+  if (column.identity === undefined || column.identity.allowExplicitInsert) return
+  if (/^OVERRIDING_(?:SYSTEM|USER)_VALUE$/.test(overriding)) return
+  throw refused(
+    `Column "${name}" is an identity column defined as GENERATED ALWAYS.`,
+    'Use OVERRIDING SYSTEM VALUE to override.',
+  )
 }
 
-function insertSource(
+/** The number that an identity column gives the row which `counter` counts, from 1; 2200H past the last. */
+function identityValue(
+  column: TargetColumn,
+  identity: IdentityColumn,
+  counter: string,
+  table: string,
+): string {
+  const next = nextIdentity(identity)
+  const end = identity.step > 0n ? 'maximum' : 'minimum'
+  const limit = identity.step > 0n ? 2n ** 63n - 1n : -(2n ** 63n)
+  const message = `lakegate!2200H!nextval: reached ${end} value of sequence "${table}_${column.field.name}_seq" (${limit})`
+  // TRY_CAST, since DuckDB may compute for rows that it then leaves out.
+  const value = `TRY_CAST(${next}::HUGEINT + ${identity.step}::HUGEINT * (${counter} - 1) AS BIGINT)`
+  const type = printEngineType(column.type.engine)
+  return `CAST(CASE WHEN ${counter} > ${identitiesLeft(identity)}::HUGEINT THEN error(${quoteLiteral(message)}) ELSE ${value} END AS ${type})`
+}
+
+/** `rows`, each held against the predicate of REPLACE WHERE (23514). */
+function conforming(
   analysis: Analysis,
-  fields: Node,
-  targets: readonly TargetColumn[],
-  explicit: boolean,
-): InsertSource {
-  const select = nodeOf(fields.selectStmt, 'SelectStmt')
-  if (select === undefined) return { sql: 'SELECT 1', targets: [], levels: [] }
-  const checkCount = (count: number, location: number): readonly TargetColumn[] => {
-    if (count > targets.length) {
-      throw analysis.error(
-        SqlState.syntaxError,
-        'INSERT has more expressions than target columns',
-        location,
-      )
+  predicate: Node | undefined,
+  columns: readonly TargetColumn[],
+  rows: string,
+  { table, text }: { readonly table: string; readonly text: string },
+): string {
+  if (predicate === undefined) return rows
+  walk(predicate, (node) => {
+    if (nodeOf(node, 'SubLink') !== undefined) {
+      throw analysis.notSupported('a subquery in REPLACE WHERE')
     }
-    if (count < targets.length && explicit) {
-      throw analysis.error(
-        SqlState.syntaxError,
-        'INSERT has more target columns than expressions',
-        location,
-      )
-    }
-    return targets.slice(0, count)
-  }
-  const plainValues =
-    select.valuesLists !== undefined &&
-    select.withClause === undefined &&
-    select.sortClause === undefined &&
-    select.limitCount === undefined &&
-    fields.withClause === undefined
-  if (plainValues) {
-    const scope = new Scope(undefined)
-    const place = plainPlace('VALUES')
-    const lists = listOf(select.valuesLists).map((list) => listOf(nodeOf(list, 'List')?.items))
-    const width = lists[0]?.length ?? 0
-    const used = checkCount(width, -1)
-    const rows = lists.map((list) => {
-      if (list.length !== width) {
-        throw analysis.error(SqlState.syntaxError, 'VALUES lists must all be the same length', -1)
-      }
-      const cells = list.map((node, i) => {
-        const column = used[i] as TargetColumn
-        if (nodeOf(node, 'SetToDefault') !== undefined) return defaultValue(analysis, column)
-        return assign(analysis, analyzeExpression(analysis, node, scope, place), column).sql
-      })
-      return `(${cells.join(', ')})`
-    })
-    const names = used.map((_, i) => `c${i + 1}`).join(', ')
-    const typed = used.map(
-      (column, i) => `CAST(v.c${i + 1} AS ${printEngineType(column.type.engine)}) AS c${i + 1}`,
-    )
-    return {
-      sql: `SELECT ${typed.join(', ')} FROM (VALUES ${rows.join(', ')}) AS v(${names})`,
-      targets: used,
-      levels: [],
-    }
-  }
-  const whole =
-    fields.withClause === undefined ? select : { ...select, withClause: fields.withClause }
-  const query = analyzeSourceQuery(analysis, whole)
-  const used = checkCount(query.columns.length, -1)
-  const alias = analysis.fresh('q')
-  const items = query.columns.map((column, i) => {
-    const value = expression(`${alias}.${quoteIdentifier(column.engineName)}`, column.type, [])
-    const known = { ...value, shape: { kind: 'other' as const } }
-    return `${assign(analysis, known, used[i] as TargetColumn).sql} AS c${i + 1}`
+    return true
   })
-  return {
-    sql: `SELECT ${items.join(', ')} FROM (${query.sql}) AS ${alias}`,
-    targets: used,
-    levels: query.levels,
-  }
+  const alias = analysis.fresh('w')
+  const { scope } = targetScope(columns, table, undefined, alias, undefined)
+  const condition = booleanOf(
+    analysis,
+    analyzeExpression(analysis, predicate, scope, plainPlace('REPLACE WHERE')),
+    'REPLACE WHERE',
+  )
+  const message = `lakegate!23514!new row for relation "${table}" violates the predicate of REPLACE WHERE: ${text}`
+  const items = columns.map(({ field, type }, i) => {
+    const name = quoteIdentifier(field.name)
+    return i > 0
+      ? `${alias}.${name}`
+      : `CAST(CASE WHEN (${condition.sql}) IS TRUE THEN ${alias}.${name} ELSE error(${quoteLiteral(message)}) END AS ${printEngineType(type.engine)}) AS ${name}`
+  })
+  return `SELECT ${items.join(', ')} FROM (${rows}) AS ${alias}`
 }
 
 /** Parameter types and RETURNING's columns, without executing. */
@@ -216,6 +241,7 @@ export async function describeInsert(
   fields: Node,
   oids: readonly number[],
   context: QueryContext,
+  settings: InsertSettings,
 ): Promise<{
   readonly parameterTypes: readonly (PgType | undefined)[]
   readonly columns: readonly ResultColumn[] | null
@@ -224,7 +250,8 @@ export async function describeInsert(
   return context.pool.with(async (connection) => {
     let plan: InsertPlan | undefined
     const analyzed = await analyze(statement, oids, [], context, connection, false, (analysis) => {
-      plan = planInsert(analysis, fields, table, snapshot)
+      const options = optionsOf(statement, settings)
+      plan = planInsert(analysis, fields, table, snapshot, undefined, options)
       return plan
     })
     return {
@@ -250,64 +277,176 @@ export async function runInsert(
   context: QueryContext,
   cancellation: Cancellation,
   oids: readonly number[],
+  settings: InsertSettings,
 ): Promise<Execution> {
-  if (fields.onConflictClause !== undefined) {
-    throw new SqlError(SqlState.featureNotSupported, 'INSERT … ON CONFLICT is not supported')
-  }
+  const options = optionsOf(statement, settings)
   const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
   const change = context.block.changing(table, 'INSERT', () => new TableChange(table, snapshot))
   return context.pool.with(async (connection) => {
     connection.attach(cancellation)
     try {
-      let plan: InsertPlan | undefined
-      const analyzed = await analyze(
-        statement,
-        oids,
-        values,
-        context,
-        connection,
-        true,
-        (analysis) => {
-          plan = planInsert(analysis, fields, table, snapshot)
+      const planned = async (folds: boolean): Promise<PlannedInsert> => {
+        let plan: InsertPlan | undefined
+        const build = (analysis: Analysis): InsertPlan => {
+          plan = planInsert(analysis, fields, table, snapshot, undefined, options, folds)
           return plan
-        },
-      )
-      const { sql, values: bound } = await scanText(analyzed, values, context, connection)
-      const { store } = context.gateway
-      if (plan === undefined || plan.returning.length === 0) {
-        const written = await writeDataFiles(store, connection, snapshot, {
-          query: sql,
-          values: bound,
-        })
-        change.apply({ operation: 'WRITE', adds: written.files })
-        return { kind: 'command', tag: `INSERT 0 ${written.rowCount}` }
+        }
+        const analyzed = await analyze(statement, oids, values, context, connection, true, build)
+        assert(plan !== undefined, 'the analysis has planned')
+        return { plan, analyzed }
       }
-      return await returned(plan, sql, bound, values, snapshot, change, context, connection)
+      let { plan, analyzed } = await planned(true)
+      let lists = bindLists(analyzed.query.sql, plan.lists, values)
+      if (lists === null) {
+        ;({ plan, analyzed } = await planned(false))
+        lists = { sql: analyzed.query.sql, values }
+      }
+      const text = { ...analyzed, query: { ...analyzed.query, sql: lists.sql } }
+      const { sql, values: bound } = await scanText(text, lists.values, context, connection)
+      const target = withNewColumns(snapshot, plan.newFields)
+      const call: WriteCall = { plan, snapshot, target, values, context, connection }
+      const { written, rows } =
+        plan.returning.length === 0
+          ? { written: await write(call, { query: sql, values: bound }), rows: undefined }
+          : await writeAndShow(call, sql, bound)
+      const replaced =
+        options.replaceWhere === undefined
+          ? await overwritten(call, written.files, options, settings)
+          : await replacedRows(call, statement, fields, table, oids, cancellation)
+      const definition = redefined(snapshot, target, plan, written.rowCount)
+      change.apply({
+        operation: 'WRITE',
+        parameters: parametersOf(options, settings),
+        ...replaced,
+        adds: [...written.files, ...(replaced.adds ?? [])],
+        ...(definition === undefined ? {} : { definition }),
+      })
+      const tag = `INSERT 0 ${written.rowCount}`
+      if (rows === undefined) return { kind: 'command', tag }
+      const columns = shownColumns(plan)
+      return { kind: 'rows', columns, source: ReadySource.ofRows(rows), tag: () => tag }
     } finally {
       connection.attach(undefined)
     }
   })
 }
 
+interface PlannedInsert {
+  readonly plan: InsertPlan
+  readonly analyzed: AnalyzedStatement
+}
+
+/** What settings say of every INSERT. */
+export interface InsertSettings {
+  /** OVERWRITE replaces only the partitions that rows are written to. */
+  readonly dynamicPartitions: boolean
+  readonly schemaEvolution: boolean
+}
+
+function optionsOf(statement: ParsedStatement, settings: InsertSettings): InsertOptions {
+  const { insertOptions } = statement
+  return settings.schemaEvolution ? { ...insertOptions, schemaEvolution: true } : insertOptions
+}
+
+function parametersOf(
+  options: InsertOptions,
+  settings: InsertSettings,
+): { readonly [name: string]: string } {
+  if (options.replaceWhere !== undefined) {
+    return { mode: 'Overwrite', predicate: options.replaceWhere }
+  }
+  if (!options.overwrite) return { mode: 'Append' }
+  return settings.dynamicPartitions
+    ? { mode: 'Overwrite', isDynamicPartitionOverwrite: 'true' }
+    : { mode: 'Overwrite' }
+}
+
+interface WriteCall {
+  readonly plan: InsertPlan
+  readonly snapshot: Snapshot
+  /** The table with the columns it gets. */
+  readonly target: WriteTarget
+  readonly values: readonly EngineValue[]
+  readonly context: QueryContext
+  readonly connection: EngineConnection
+}
+
+/** The table's new definition, when it got columns or handed out numbers. */
+function redefined(
+  snapshot: Snapshot,
+  target: NewTable,
+  plan: InsertPlan,
+  rowCount: number,
+): NewTable | undefined {
+  if (plan.newFields.length === 0 && (plan.identities.size === 0 || rowCount === 0)) {
+    return undefined
+  }
+  const marks = new Map<string, bigint>()
+  for (const [name, identity] of rowCount === 0 ? [] : plan.identities) {
+    marks.set(name, nextIdentity(identity) + identity.step * BigInt(rowCount - 1))
+  }
+  return withHighWaterMarks(plan.newFields.length > 0 ? target : snapshot, marks)
+}
+function write({ context, connection, target }: WriteCall, rows: RowSource): Promise<WrittenFiles> {
+  return writeDataFiles(context.gateway.store, connection, target, rows)
+}
+
+/** What goes when an INSERT overwrites. */
+async function overwritten(
+  { snapshot, connection }: WriteCall,
+  adds: readonly AddFile[],
+  options: InsertOptions,
+  settings: InsertSettings,
+): Promise<Partial<StatementChange>> {
+  if (!options.overwrite) return {}
+  const files = settings.dynamicPartitions
+    ? await filesOfPartitions(connection, snapshot, adds)
+    : [...snapshot.files]
+  return { removes: files, reads: [{ predicate: UNKNOWN, files }] }
+}
+
+/** What goes by REPLACE WHERE, and comes back in files that are rewritten in part. */
+async function replacedRows(
+  { snapshot, values, context }: WriteCall,
+  statement: ParsedStatement,
+  fields: Node,
+  table: TableName,
+  oids: readonly number[],
+  cancellation: Cancellation,
+): Promise<Partial<StatementChange>> {
+  const { relation, whereClause } = fields
+  const kind: RowChangeKind = {
+    operation: 'DELETE',
+    command: 'DELETE',
+    plan: (analysis) =>
+      planRowUpdate(analysis, { relation, whereClause }, 'DELETE', table, snapshot),
+  }
+  let replaced: Partial<StatementChange> = {}
+  await changeRows({ statement, fields, values, oids, context, cancellation }, kind, {
+    apply: (change) => {
+      replaced = change
+    },
+  })
+  const { adds = [], removes = [], reads = [] } = replaced
+  return { adds, removes, reads }
+}
+
 let nextStage = 1
 
 /** RETURNING: the rows are kept for the moment, so that what is shown is what was written. */
-async function returned(
-  plan: InsertPlan,
+async function writeAndShow(
+  call: WriteCall,
   sql: string,
   bound: readonly EngineValue[],
-  values: readonly EngineValue[],
-  snapshot: Snapshot,
-  change: TableChange,
-  context: QueryContext,
-  connection: EngineConnection,
-): Promise<Execution> {
+): Promise<{
+  readonly written: WrittenFiles
+  readonly rows: Awaited<ReturnType<EngineConnection['query']>>
+}> {
+  const { plan, values, connection } = call
   const stage = `lakegate_stage_${nextStage++}`
   await connection.run(`CREATE TEMP TABLE ${stage} AS ${sql}`, bound)
   try {
-    const written = await writeDataFiles(context.gateway.store, connection, snapshot, {
-      query: `SELECT * FROM ${stage}`,
-    })
+    const written = await write(call, { query: `SELECT * FROM ${stage}` })
     const names = uniqueNames(plan.returning.map(({ name }) => name))
     const items = plan.returning.map(
       ({ value }, i) =>
@@ -317,14 +456,7 @@ async function returned(
       `SELECT ${items.join(', ')} FROM ${stage} AS ${plan.returningAlias}`,
       values,
     )
-    const rows = await connection.query(shown.sql, shown.values)
-    change.apply({ operation: 'WRITE', adds: written.files })
-    return {
-      kind: 'rows',
-      columns: shownColumns(plan),
-      source: ReadySource.ofRows(rows),
-      tag: () => `INSERT 0 ${written.rowCount}`,
-    }
+    return { written, rows: await connection.query(shown.sql, shown.values) }
   } finally {
     await connection.run(`DROP TABLE ${stage}`)
   }

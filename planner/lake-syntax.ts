@@ -26,6 +26,17 @@ export type LakeCommand =
       readonly limit: number | null
     }
   | { readonly kind: 'describe-detail'; readonly name: readonly string[] }
+  | {
+      readonly kind: 'describe-table'
+      readonly name: readonly string[]
+      readonly extended: boolean
+    }
+  | {
+      readonly kind: 'show-properties'
+      readonly name: readonly string[]
+      /** The one property asked for; null for all. */
+      readonly property: string | null
+    }
   | MaintenanceCommand
   | { readonly kind: 'unsupported'; readonly words: string }
 
@@ -245,11 +256,42 @@ export function parseLakeCommand(sql: string): LakeCommand | null {
     if (second === 'detail' && name.parts.length > 0) {
       return { kind: 'describe-detail', name: name.parts }
     }
+    const described = describeTable(tokens)
+    if (described !== null) return described
   }
+  if (first === 'show' && second === 'tblproperties') return showProperties(tokens)
   const words = UNSUPPORTED.find((pattern) => pattern.test(`${first} ${second}`))
   return words === undefined
     ? null
     : { kind: 'unsupported', words: `${first} ${second}`.toUpperCase() }
+}
+
+/** `DESCRIBE [TABLE] [EXTENDED | FORMATTED] t`; null when it is something else. */
+function describeTable(tokens: readonly Token[]): LakeCommand | null {
+  let at = 1
+  const follows = (): boolean => isName(tokens[at + 1])
+  if (isKeyword(tokens[at], 'table') && follows()) at++
+  const extended =
+    (isKeyword(tokens[at], 'extended') || isKeyword(tokens[at], 'formatted')) && follows()
+  if (extended) at++
+  const { parts, next } = qualifiedName(tokens, at)
+  if (parts.length === 0 || next !== tokens.length) return null
+  return { kind: 'describe-table', name: parts, extended }
+}
+
+/** `SHOW TBLPROPERTIES t [('key')]`; null when it is malformed. */
+function showProperties(tokens: readonly Token[]): LakeCommand | null {
+  const { parts, next } = qualifiedName(tokens, 2)
+  if (parts.length === 0) return null
+  if (next === tokens.length) return { kind: 'show-properties', name: parts, property: null }
+  const key = tokens.slice(next + 1, -1)
+  if (tokens[next]?.text !== '(' || tokens.at(-1)?.text !== ')' || key.length === 0) return null
+  const [only] = key
+  const property =
+    only?.kind === 'string'
+      ? only.text.slice(1, -1).replaceAll("''", "'")
+      : key.map((token) => token.text).join('')
+  return { kind: 'show-properties', name: parts, property }
 }
 
 const UNSUPPORTED = [/^convert to/, /^copy into/, /^create layer/]

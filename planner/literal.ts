@@ -1,16 +1,29 @@
 /** Literals: constants of the statement's text as values of the type their place asks for. */
 
-import { Oid, pgTypeByOid } from '../catalog/pg-types.js'
+import { Oid } from '../catalog/pg-types.js'
 import { quoteLiteral } from '../storage/engine.js'
 import { printEngineType, scalarType } from '../storage/engine-type.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-import { parseDateTime } from './date-time-input.js'
+import { type ArrayItem, parseArrayText } from './array-text.js'
+import { invalidDateTime } from './date-time-input.js'
+import { dateTimeOf, dateTimeSql, isMovingWord } from './date-time-value.js'
 import { intervalSql, parseInterval } from './interval-text.js'
+import {
+  booleanOfText,
+  bytesOfText,
+  charOfText,
+  checkJson,
+  floatOfText,
+  integerOfText,
+  nameOfText,
+  trimmed,
+  uuidOfText,
+} from './scalar-input.js'
 import {
   arrayOf,
   DECIMAL_DIGITS_MAX,
   elementOf,
-  intervalUnit,
+  intervalReading,
   isArrayOid,
   numericType,
   scaleOf,
@@ -18,19 +31,34 @@ import {
   sqlType,
   typeName,
 } from './sql-type.js'
+import type { OutputStyle } from './result.js'
 import type { TypedExpression } from './typed-expression.js'
+
+/** Settings that tell how dates, times and intervals are read. */
+export type InputStyle = Pick<OutputStyle, 'dateOrder' | 'intervalStyle' | 'timeZone'>
+
+/** PostgreSQL's settings when nobody sets them. */
+export const DEFAULT_INPUT_STYLE: InputStyle = {
+  dateOrder: 'MDY',
+  intervalStyle: 'postgres',
+  timeZone: 'UTC',
+}
+
+/** Where a literal stands. */
+export interface LiteralPlace {
+  /** Under a cast: a text that is too long is cut. */
+  readonly explicit: boolean
+  readonly location: number
+  readonly style?: InputStyle | undefined
+}
 
 /**
  * The quoted literal `text` read as PostgreSQL's input function of `target` reads it.
  *
  * 22P02, 22003, 22007 or 22008 with PostgreSQL's message when it is no such value.
  */
-export function literalOf(
-  text: string,
-  target: SqlType,
-  explicit: boolean,
-  location: number,
-): TypedExpression {
+export function literalOf(text: string, target: SqlType, place: LiteralPlace): TypedExpression {
+  const { explicit, location, style = DEFAULT_INPUT_STYLE } = place
   const of = (sql: string, type: SqlType = target): TypedExpression => ({
     sql,
     type,
@@ -43,16 +71,16 @@ export function literalOf(
     case Oid.int2:
     case Oid.int4:
     case Oid.int8:
-      return of(`${integerOf(text, target)}::${engine}`)
+      return of(`CAST('${integerOfText(text, target.oid)}' AS ${engine})`)
     case Oid.oid:
-      return of(`${integerOf(text, sqlType(Oid.int8))}::BIGINT`)
+      return of(`CAST('${integerOfText(text, Oid.oid)}' AS BIGINT)`)
     case Oid.numeric:
       return numericOf(text, target, location)
     case Oid.float4:
     case Oid.float8:
-      return of(`CAST('${floatOf(text, target)}' AS ${engine})`)
+      return of(`CAST('${floatText(text, target.oid)}' AS ${engine})`)
     case Oid.bool:
-      return of(String(booleanOf(text)))
+      return of(String(booleanOfText(text)))
     case Oid.varchar:
     case Oid.bpchar:
       return of(quoteLiteral(fitted(text, target, explicit)))
@@ -62,47 +90,32 @@ export function literalOf(
     case Oid.time:
     case Oid.timetz:
       // The modifier is applied by whoever asked for it, with rounding.
-      return of(parseDateTime(text, target), { ...target, typmod: -1 })
+      return of(dateTimeText(text, target.oid, style), { ...target, typmod: -1 })
     case Oid.interval: {
-      const pair = /^\s*(\d+)\s+(\d+)\s*$/.exec(text)
-      const unit = intervalUnit(target.typmod)
-      const value = parseInterval(
-        pair !== null && unit === 'hour' ? `${pair[1]} days ${pair[2]} hours` : text,
-        unit,
-      )
-      if (value === null) throw invalidSyntax(text, target, SqlState.invalidDatetimeFormat)
+      const value = parseInterval(text, {
+        ...intervalReading(target.typmod),
+        leadingSign: style.intervalStyle === 'sql_standard',
+      })
       return of(intervalSql(value), { ...target, typmod: -1 })
     }
+    case Oid.char:
+      return of(quoteLiteral(charOfText(text)))
     case Oid.bytea:
-      return of(`from_hex('${bytesOf(text).toString('hex')}')`)
-    case Oid.uuid: {
-      const hex = text
-        .trim()
-        .replace(/^\{|\}$/g, '')
-        .replaceAll('-', '')
-      if (!/^[0-9a-f]{32}$/i.test(hex)) throw invalidSyntax(text, target)
-      return of(
-        `CAST('${hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')}' AS UUID)`,
-      )
-    }
+      return of(`from_hex('${bytesOfText(text).toString('hex')}')`)
+    case Oid.uuid:
+      return of(`CAST('${uuidOfText(text)}' AS UUID)`)
     case Oid.json:
     case Oid.jsonb:
-      try {
-        JSON.parse(text)
-      } catch (thrown) {
-        throw new SqlError(
-          SqlState.invalidTextRepresentation,
-          `invalid input syntax for type json`,
-          { cause: thrown },
-        )
-      }
+      checkJson(text, target.oid)
       return of(`CAST(${quoteLiteral(text)} AS JSON)`)
     default:
-      if (isArrayOid(target.oid)) return arrayLiteral(text, target, location)
+      if (isArrayOid(target.oid)) return arrayLiteral(text, target, place)
       return of(
-        target.oid === Oid.text || pgTypeByOid(target.oid)?.name === 'name'
+        target.oid === Oid.text
           ? quoteLiteral(text)
-          : `CAST(${quoteLiteral(text)} AS ${engine})`,
+          : target.oid === Oid.name
+            ? quoteLiteral(nameOfText(text))
+            : `CAST(${quoteLiteral(text)} AS ${engine})`,
       )
   }
 }
@@ -130,31 +143,11 @@ export function numberLiteral(text: string, location: number): TypedExpression {
   return numericOf(plain, numericType(0), location)
 }
 
-function invalidSyntax(
-  text: string,
-  type: SqlType,
-  sqlState: SqlState = SqlState.invalidTextRepresentation,
-): SqlError {
-  return new SqlError(sqlState, `invalid input syntax for type ${typeName(type)}: "${text}"`)
-}
-
-const INTEGER_LIMITS: ReadonlyMap<number, bigint> = new Map([
-  [Oid.int2, 32_768n],
-  [Oid.int4, 2_147_483_648n],
-  [Oid.int8, 9_223_372_036_854_775_808n],
-])
-
-function integerOf(text: string, type: SqlType): bigint {
-  if (!/^\s*[+-]?\d+\s*$/.test(text)) throw invalidSyntax(text, type)
-  const value = BigInt(text.trim().replace(/^\+/, ''))
-  const limit = INTEGER_LIMITS.get(type.oid) ?? 0n
-  if (value >= limit || value < -limit) {
-    throw new SqlError(
-      SqlState.numericValueOutOfRange,
-      `value "${text}" is out of range for type ${typeName(type)}`,
-    )
-  }
-  return value
+function invalidSyntax(text: string, type: SqlType): SqlError {
+  return new SqlError(
+    SqlState.invalidTextRepresentation,
+    `invalid input syntax for type ${typeName(type)}: "${text}"`,
+  )
 }
 
 function numericOf(text: string, target: SqlType, location: number): TypedExpression {
@@ -212,35 +205,24 @@ function tooWide(): SqlError {
   )
 }
 
-function floatOf(text: string, type: SqlType): string {
-  const trimmed = text.trim()
-  const special = /^([+-]?)(nan|inf(?:inity)?)$/i.exec(trimmed)
-  if (special !== null) {
-    const nan = special[2]?.toLowerCase() === 'nan'
-    return nan ? 'nan' : `${special[1] === '-' ? '-' : ''}inf`
+function dateTimeText(text: string, oid: number, style: InputStyle): string {
+  if (!isMovingWord(text)) return dateTimeSql(dateTimeOf(text, oid, style), oid)
+  const word = text.trim().toLowerCase()
+  const type = oid === Oid.date ? 'DATE' : oid === Oid.timestamp ? 'TIMESTAMP' : 'TIMESTAMPTZ'
+  if (oid === Oid.time || oid === Oid.timetz) {
+    if (word !== 'now') throw invalidDateTime(text, oid)
+    return oid === Oid.time ? 'CAST(CAST(now() AS TIMESTAMP) AS TIME)' : 'CAST(now() AS TIMETZ)'
   }
-  if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(trimmed)) throw invalidSyntax(text, type)
-  const value = type.oid === Oid.float4 ? Math.fround(Number(trimmed)) : Number(trimmed)
-  if (!Number.isFinite(value) || (value === 0 && /[1-9]/.test(trimmed.replace(/e.*$/i, '')))) {
-    throw new SqlError(
-      SqlState.numericValueOutOfRange,
-      `"${text}" is out of range for type ${typeName(type)}`,
-    )
-  }
-  return trimmed
+  if (word === 'now') return `CAST(now() AS ${type})`
+  const shift = word === 'today' ? '' : word === 'tomorrow' ? ' + 1' : ' - 1'
+  return `CAST((CAST(now() AS DATE)${shift}) AS ${type})`
 }
 
-/** PostgreSQL's words for true and false, and their unambiguous beginnings. */
-function booleanOf(text: string): boolean {
-  const word = text.trim().toLowerCase()
-  if (word !== '') {
-    if ('true'.startsWith(word) || 'yes'.startsWith(word) || word === 'on' || word === '1')
-      return true
-    if ('false'.startsWith(word) || 'no'.startsWith(word) || /^off?$/.test(word) || word === '0') {
-      if (word !== 'o') return false
-    }
-  }
-  throw invalidSyntax(text, sqlType(Oid.bool))
+/** As the engine reads it: all digits the client wrote. */
+function floatText(text: string, oid: number): string {
+  const value = floatOfText(text, oid)
+  if (Number.isNaN(value)) return 'nan'
+  return Number.isFinite(value) ? trimmed(text) : value > 0 ? 'inf' : '-inf'
 }
 
 function fitted(text: string, type: SqlType, explicit: boolean): string {
@@ -257,128 +239,16 @@ function fitted(text: string, type: SqlType, explicit: boolean): string {
   return type.oid === Oid.bpchar ? cut + ' '.repeat(length - [...cut].length) : cut
 }
 
-/** The bytes a bytea literal spells in hex or in the older escape format. */
-export function bytesOf(text: string): Buffer {
-  const bad = (): SqlError =>
-    new SqlError(SqlState.invalidTextRepresentation, 'invalid input syntax for type bytea')
-  if (text.startsWith('\\x')) {
-    const hex = text.slice(2).replaceAll(/\s/g, '')
-    if (!/^[0-9a-f]*$/i.test(hex)) {
-      const wrong = /[^0-9a-f]/i.exec(hex)?.[0] ?? ''
-      throw new SqlError(SqlState.invalidParameterValue, `invalid hexadecimal digit: "${wrong}"`)
-    }
-    if (hex.length % 2 !== 0) {
-      throw new SqlError(
-        SqlState.invalidParameterValue,
-        'invalid hexadecimal data: odd number of digits',
-      )
-    }
-    return Buffer.from(hex, 'hex')
-  }
-  const parts: Buffer[] = []
-  let rest = text
-  while (rest !== '') {
-    const plain = /^[^\\]+/.exec(rest)?.[0]
-    if (plain !== undefined) {
-      parts.push(Buffer.from(plain, 'utf8'))
-      rest = rest.slice(plain.length)
-      continue
-    }
-    const octal = /^\\([0-3][0-7]{2})/.exec(rest)
-    if (octal !== null) parts.push(Buffer.from([Number.parseInt(octal[1] ?? '0', 8)]))
-    else if (rest.startsWith('\\\\')) parts.push(Buffer.from('\\'))
-    else throw bad()
-    rest = rest.slice(octal !== null ? 4 : 2)
-  }
-  return Buffer.concat(parts)
-}
-
-/** One item of an array literal: its text, null, or a nested array. */
-export type ArrayItem = string | null | readonly ArrayItem[]
-
-/**
- * The items `{…}` spells.
- *
- * 22P02 when it is malformed or its dimensions do not match.
- */
-export function parseArrayText(text: string): readonly ArrayItem[] {
-  const malformed = (detail?: string): SqlError =>
-    new SqlError(SqlState.invalidTextRepresentation, `malformed array literal: "${text}"`, {
-      detail,
-    })
-  let at = text.indexOf('{')
-  if (at < 0 || !/^\s*(?:\[[-+\d:\][]*\]=)?\s*$/.test(text.slice(0, at))) {
-    throw malformed('Array value must start with "{" or dimension information.')
-  }
-  const skip = (): void => {
-    while (/\s/.test(text.charAt(at))) at++
-  }
-  const list = (depth: number): readonly ArrayItem[] => {
-    if (depth > 6) throw malformed()
-    const items: ArrayItem[] = []
-    at++
-    skip()
-    if (text[at] === '}') {
-      at++
-      return items
-    }
-    for (;;) {
-      skip()
-      if (text[at] === '{') items.push(list(depth + 1))
-      else items.push(item())
-      skip()
-      const next = text[at++]
-      if (next === '}') break
-      if (next !== ',') throw malformed('Unexpected end of input.')
-    }
-    const nested = items.filter((one) => Array.isArray(one)) as (readonly ArrayItem[])[]
-    if (
-      nested.length > 0 &&
-      (nested.length < items.length || nested.some((one) => one.length !== nested[0]?.length))
-    ) {
-      throw malformed('Multidimensional arrays must have sub-arrays with matching dimensions.')
-    }
-    return items
-  }
-  const item = (): string | null => {
-    let value = ''
-    if (text[at] === '"') {
-      at++
-      for (;;) {
-        const char = text[at++]
-        if (char === undefined) throw malformed('Unexpected end of input.')
-        if (char === '"') return value
-        value += char === '\\' ? (text[at++] ?? '') : char
-      }
-    }
-    let keep = 0
-    for (;;) {
-      const char = text[at]
-      if (char === undefined) throw malformed('Unexpected end of input.')
-      if (char === ',' || char === '}') break
-      if (char === '{' || char === '"') throw malformed()
-      at++
-      value += char === '\\' ? (text[at++] ?? '') : char
-      if (!/\s/.test(char)) keep = value.length
-    }
-    value = value.slice(0, keep)
-    if (value === '') throw malformed(`Unexpected "${text[at]}" character.`)
-    return value.toLowerCase() === 'null' ? null : value
-  }
-  const items = list(1)
-  skip()
-  if (at < text.length) throw malformed('Junk after closing right brace.')
-  return items
-}
-
-function arrayLiteral(text: string, target: SqlType, location: number): TypedExpression {
+function arrayLiteral(text: string, target: SqlType, place: LiteralPlace): TypedExpression {
+  const of = (item: string): TypedExpression =>
+    literalOf(item, element, { ...place, explicit: true })
   let element = elementOf(target) ?? sqlType(Oid.text)
   while (isArrayOid(element.oid)) element = elementOf(element) ?? sqlType(Oid.text)
   const items = parseArrayText(text)
   const leaves: TypedExpression[] = []
   const collect = (item: ArrayItem): void => {
     if (Array.isArray(item)) for (const one of item) collect(one as ArrayItem)
-    else if (item !== null) leaves.push(literalOf(item as string, element, true, location))
+    else if (item !== null) leaves.push(of(item as string))
   }
   collect(items)
   if (element.oid === Oid.numeric && element.typmod < 0) {
@@ -395,7 +265,7 @@ function arrayLiteral(text: string, target: SqlType, location: number): TypedExp
       ? `[${item.map((one) => print(one as ArrayItem)).join(', ')}]`
       : item === null
         ? 'NULL'
-        : literalOf(item as string, element, true, location).sql
+        : of(item as string).sql
   const sql = `CAST(${print(items)} AS ${printEngineType(type.engine)})`
-  return { sql, type, shape: { kind: 'constant', text }, parts: [], location }
+  return { sql, type, shape: { kind: 'constant', text }, parts: [], location: place.location }
 }

@@ -71,6 +71,7 @@ const TEXTS = [
   `lakegate_read_boolean(s) AS CASE WHEN lower(trim(s)) IN ('t', 'tr', 'tru', 'true', 'y', 'ye', 'yes', 'on', '1') THEN true WHEN lower(trim(s)) IN ('f', 'fa', 'fal', 'fals', 'false', 'n', 'no', 'of', 'off', '0') THEN false WHEN s IS NULL THEN NULL ELSE error('lakegate!22P02!invalid input syntax for type boolean: "' || s || '"') END`,
   `lakegate_integer_text(s, type) AS CASE WHEN s IS NULL OR regexp_full_match(s, '\\s*[+-]?[0-9]+\\s*') THEN trim(s) ELSE error('lakegate!22P02!invalid input syntax for type ' || type || ': "' || s || '"') END`,
   `lakegate_numeric_input(s, scale, rounds) AS CASE WHEN s IS NULL THEN NULL WHEN NOT regexp_full_match(s, '\\s*[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?\\s*') THEN error('lakegate!22P02!invalid input syntax for type numeric: "' || s || '"') WHEN NOT rounds AND length(rtrim(regexp_extract(s, '\\.([0-9]*)', 1), '0')) > scale THEN error('lakegate!0A000!a numeric of more than ' || scale || ' decimals is not supported here') ELSE trim(s) END`,
+  `lakegate_char(s) AS CASE WHEN s = '' OR ascii(s) < 128 THEN left(s, 1) ELSE '\\' || to_base(CAST('0x' || left(hex(encode(left(s, 1))), 2) AS INTEGER), 8) END`,
   `quote_ident(s) AS lakegate_quote_ident(s)`,
   `pg_typeof(x) AS lower(typeof(x))`,
 ]

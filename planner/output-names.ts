@@ -49,6 +49,7 @@ function figure(node: Node | undefined): Figured | null {
     if (nodeOf(last, 'A_Star') !== undefined) return { name: '*', strong: true }
     return { name: stringOf(last) ?? '?column?', strong: true }
   }
+  if (nodeOf(node, 'MergeSupportFunc') !== undefined) return { name: 'merge_action', strong: true }
   const indirection = nodeOf(node, 'A_Indirection')
   if (indirection !== undefined) {
     const last = listOf(indirection.indirection).findLast((part) => stringOf(part) !== undefined)

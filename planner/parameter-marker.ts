@@ -13,12 +13,16 @@ export function numberParameters<T>(
   sql: string,
   values: readonly T[],
 ): { readonly sql: string; readonly values: readonly T[] } {
-  const used: number[] = []
+  const places = new Map<number, number>()
   // biome-ignore lint/suspicious/noControlCharactersInRegex: no SQL text of ours holds this character.
   const text = sql.replaceAll(/\u0002(\d+)\u0002/g, (_, digits: string) => {
     const number = Number(digits)
-    if (!used.includes(number)) used.push(number)
-    return `$${used.indexOf(number) + 1}`
+    const place = places.get(number) ?? places.size + 1
+    places.set(number, place)
+    return `$${place}`
   })
-  return { sql: text, values: used.flatMap((number) => values.slice(number - 1, number)) }
+  return {
+    sql: text,
+    values: [...places.keys()].flatMap((number) => values.slice(number - 1, number)),
+  }
 }

@@ -3,15 +3,18 @@
 import { LRUCache } from 'lru-cache'
 import { loadModule, parseSync } from 'libpg-query'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { rewriteAlter } from './alter-syntax.js'
 import {
   type LakeCommand,
   liftTimeTravel,
   parseLakeCommand,
   type TimeTravel,
 } from './lake-syntax.js'
+import { type InsertOptions, liftInsertClauses, PLAIN_INSERT } from './insert-clauses.js'
 import { tokenize } from './lexer.js'
+import { liftMergeStars, type MergeStar } from './merge-syntax.js'
 import { liftTableClauses, NO_OPTIONS, type TableOptions } from './table-clauses.js'
-import type { Node } from './syntax-tree.js'
+import { listOf, type Node, nodeOf } from './syntax-tree.js'
 
 /** One statement of the client's text. */
 export interface ParsedStatement {
@@ -25,8 +28,12 @@ export interface ParsedStatement {
   readonly tree: Node | null
   readonly lakeCommand: LakeCommand | null
   readonly travels: readonly TimeTravel[]
+  /** The star clauses of a MERGE. */
+  readonly mergeStars: readonly MergeStar[]
   /** What a CREATE TABLE says in a lakehouse's words. */
   readonly tableOptions: TableOptions
+  /** What an INSERT says in a lakehouse's words. */
+  readonly insertOptions: InsertOptions
 }
 
 await loadModule()
@@ -82,20 +89,51 @@ function parseOne(source: string, start: number): ParsedStatement {
       tree: null,
       lakeCommand,
       travels: [],
+      mergeStars: [],
       tableOptions: NO_OPTIONS,
+      insertOptions: PLAIN_INSERT,
     }
   }
   const lifted = liftTimeTravel(source)
   const { travels } = lifted
+  const altered = rewriteAlter(lifted.text)
   try {
-    const { text, options } = liftTableClauses(lifted.text)
-    const parsed = parseSync(text) as { readonly stmts?: readonly { readonly stmt?: Node }[] }
-    const tree = parsed.stmts?.[0]?.stmt
-    if (tree === undefined) throw new SqlError(SqlState.syntaxError, 'no statement was found')
-    return { source, text, start, tree, lakeCommand: null, travels, tableOptions: options }
+    const merge = liftMergeStars(altered)
+    const { text, options } = liftTableClauses(merge.text)
+    const insert = liftInsertClauses(text)
+    const found = treeOf(insert.text)
+    if (found === undefined) throw new SqlError(SqlState.syntaxError, 'no statement was found')
+    const tree = insert.predicate === undefined ? found : withPredicate(found, insert.predicate)
+    return {
+      source,
+      text,
+      start,
+      tree,
+      lakeCommand: null,
+      travels,
+      mergeStars: merge.stars,
+      tableOptions: options,
+      insertOptions: insert.options,
+    }
   } catch (thrown) {
-    throw translate(thrown, start)
+    const error = translate(thrown, start)
+    // Places in words that the client did not write mean nothing to it.
+    throw altered !== lifted.text && error instanceof SqlError ? error.at(undefined) : error
   }
+}
+
+function treeOf(text: string): Node | undefined {
+  const parsed = parseSync(text) as { readonly stmts?: readonly { readonly stmt?: Node }[] }
+  return parsed.stmts?.[0]?.stmt
+}
+
+/** The tree of an INSERT with the predicate of REPLACE WHERE as its `whereClause`. */
+function withPredicate(tree: Node, predicate: string): Node {
+  const select = nodeOf(treeOf(predicate), 'SelectStmt')
+  const list = listOf(select?.targetList)
+  const whereClause = nodeOf(list[0], 'ResTarget')?.val
+  const insert = nodeOf(tree, 'InsertStmt')
+  return insert === undefined ? tree : { InsertStmt: { ...insert, whereClause } }
 }
 
 function lakeCommandOf(source: string, start: number): LakeCommand | null {

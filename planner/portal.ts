@@ -2,7 +2,7 @@
 
 import type { Cancellation } from '../storage/cancellation.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-import type { CopyFormat, ResultColumn, RowBatch } from './result.js'
+import type { CopyFormat, CopyIn, ResultColumn, RowBatch } from './result.js'
 import { batchRows, type RowSource, splitBatch } from './row-source.js'
 
 /** What opening a statement gives: rows to pull, or the tag of what has been done. */
@@ -20,6 +20,7 @@ export type Execution =
       readonly source: RowSource
       readonly tag: (rowCount: number) => string
     }
+  | { readonly kind: 'copy-in'; readonly copy: CopyIn }
   | { readonly kind: 'command'; readonly tag: string }
   | { readonly kind: 'empty' }
 

@@ -8,6 +8,7 @@ import { type EngineColumn, type EngineConnection, quoteIdentifier } from '../st
 import { type EngineType, printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import type { DeletionPolicy } from '../storage/file-fate.js'
 import { UNKNOWN } from '../storage/predicate.js'
 import { planScan, type Scan } from '../storage/scan.js'
 import { emptyRelation, scanRelation } from '../storage/scan-relation.js'
@@ -27,12 +28,13 @@ import { analyzeQuery } from './analyze-query.js'
 import type { EnginePool } from './engine-pool.js'
 import type { Gateway } from './gateway.js'
 import { numberParameters } from './parameter-marker.js'
+import type { InputStyle } from './literal.js'
 import { type ParsedStatement, parseStatements } from './parse.js'
 import type { Execution } from './portal.js'
 import type { ResultColumn } from './result.js'
 import { StreamSource } from './row-source.js'
 import { SourceText } from './source-text.js'
-import { numericType, type SqlType, sqlType, typeOfEngine } from './sql-type.js'
+import { isArrayOid, numericType, type SqlType, sqlType, typeOfEngine } from './sql-type.js'
 import { kindOf, listOf, type Node, nodeOf, walk } from './syntax-tree.js'
 import { tablePredicates } from './table-predicates.js'
 import { collectTableReferences, type TableReference } from './table-references.js'
@@ -44,8 +46,11 @@ export interface QueryContext {
   readonly pool: EnginePool
   readonly block: TransactionBlock
   readonly searchPath: readonly string[]
+  readonly inputStyle: InputStyle
   /** The session's temporary table of that name, or undefined. */
   readonly temporaryTable: (name: string) => TemporaryRelation | undefined
+  /** Where changes write deletion vectors. */
+  readonly deletionPolicy: DeletionPolicy
   /** As for an analysis; `executing` is false while a statement is only described. */
   readonly sessionFunction: (
     name: string,
@@ -142,11 +147,12 @@ export async function withTranslation<T>(
     scans: readonly ScannedTable[],
     values: readonly EngineValue[],
   ) => Promise<T>,
+  build?: (analysis: Analysis) => AnalyzedQuery,
 ): Promise<T> {
   return context.pool.with(async (connection) => {
     connection.attach(cancellation)
     try {
-      const analyzed = await analyze(statement, [], values, context, connection, true)
+      const analyzed = await analyze(statement, [], values, context, connection, true, build)
       const { sql, scans, values: bound } = await scanText(analyzed, values, context, connection)
       return await work(connection, sql, scans, bound)
     } finally {
@@ -277,6 +283,10 @@ export async function analyze(
     if (value !== undefined && value.value !== null) {
       const given = typeOfEngine(value.type)
       if (given.oid === Oid.numeric) return { ...given, typmod: -1 }
+      // The value tells how many dimensions an array has, and how many digits its numerics.
+      if (value.type.kind === 'list' && isArrayOid(oid)) {
+        return { oid, typmod: -1, engine: value.type }
+      }
       if (oid === 0) return given
     }
     if (oid === 0) return undefined
@@ -339,6 +349,7 @@ async function analyzeStatement(
   const host: AnalysisHost = {
     relation: (range) => relations.get(range),
     parameterType,
+    inputStyle: run.context.inputStyle,
     schemaExists: (name) => layers.includes(name),
     sessionFunction: (name, args) => run.context.sessionFunction(name, args, run.executing),
     engineCallType: (call) => {

@@ -1,6 +1,8 @@
 /** Result: what executing a statement hands to the server, rows or a command tag. */
 
 import type { PgType } from '../catalog/pg-types.js'
+import type { Cancellation } from '../storage/cancellation.js'
+import type { ColumnBatch } from '../storage/column-batch.js'
 import type { RowChunk } from '../storage/engine.js'
 import type { EngineType } from '../storage/engine-type.js'
 import type { Scalar } from '../storage/engine-value.js'
@@ -55,6 +57,72 @@ export interface CopyFormat {
   readonly forceQuote: readonly number[] | 'all'
 }
 
+/** How COPY FROM reads rows. */
+export interface CopyInFormat {
+  readonly format: 'text' | 'csv' | 'binary' | 'parquet' | 'arrow'
+  readonly delimiter: string
+  readonly nullText: string
+  /** What stands for a column's default; null when nothing does. */
+  readonly defaultText: string | null
+  /** A first line that is passed over; 'match': it must name the columns. */
+  readonly header: boolean | 'match'
+  readonly quote: string
+  readonly escape: string
+  /** Column indexes in which a quoted null text is null (`FORCE_NULL`). */
+  readonly forceNull: readonly number[] | 'all'
+  /** Column indexes in which the null text is text (`FORCE_NOT_NULL`). */
+  readonly forceNotNull: readonly number[] | 'all'
+  /** Rows with a value that is none of its type are left out (`ON_ERROR ignore`). */
+  readonly ignoreErrors: boolean
+  /** Rows that may be left out. */
+  readonly rejectLimit: number
+  readonly verbosity: 'default' | 'verbose' | 'silent'
+}
+
+/** A column that COPY FROM fills. */
+export interface CopyInColumn {
+  readonly name: string
+  /** What the input function reads: the column's type, length included. */
+  readonly pgType: PgType
+  /** The type of the vectors to make. */
+  readonly engineType: EngineType
+  /** Whether null is an error of the line it stands in. */
+  readonly notNull: boolean
+}
+
+/** Where the bytes of a COPY FROM come from: the client, or files one after another. */
+export type CopyInSource = 'client' | AsyncIterable<AsyncIterable<Uint8Array>>
+
+/**
+ * A COPY FROM under way: the server decodes bytes, what it hands over becomes rows of the table.
+ *
+ * Exactly one of `finish` and `abort` ends it. Nothing of it is in the table before `finish`.
+ */
+export interface CopyIn {
+  /** The table's name, for errors. */
+  readonly table: string
+  readonly columns: readonly CopyInColumn[]
+  readonly format: CopyInFormat
+  readonly style: OutputStyle
+  readonly source: CopyInSource
+  readonly cancellation: Cancellation
+  /**
+   * Adds rows: a column of vectors for each of `columns`; with a `defaultText` as many columns of
+   * BOOLEAN behind them, true where the default stands.
+   *
+   * Waits while what came before is being written.
+   */
+  append(batch: ColumnBatch): Promise<void>
+  /** Adds bytes of a file that the engine reads itself: format parquet. */
+  spool(bytes: Uint8Array): Promise<void>
+  /** Makes the rows the statement's; `rejected` rows have been left out. Answers the tag. */
+  finish(rejected: number): Promise<string>
+  /** Drops everything; answers the error for the client. */
+  abort(thrown: unknown): Promise<unknown>
+  /** Tells the client. */
+  notice(message: string, context?: string): void
+}
+
 /**
  * Outcome of a statement, or of one Execute of a portal.
  *
@@ -80,5 +148,6 @@ export type Result =
       readonly batches: AsyncIterable<RowBatch>
       readonly tag: (rowCount: number) => string
     }
+  | { readonly kind: 'copy-in'; readonly copy: CopyIn }
   | { readonly kind: 'command'; readonly tag: string }
   | { readonly kind: 'empty' }

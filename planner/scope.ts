@@ -60,6 +60,8 @@ export class Scope {
   columns: readonly NamedColumn[] = []
   /** Columns of this level that subqueries use. */
   readonly usedByInner: TypedExpression[] = []
+  /** What merge_action() is here; undefined where it may not be called. */
+  mergeAction: string | undefined
   /** Named windows of the level. */
   readonly windows: Map<string, string> = new Map()
 

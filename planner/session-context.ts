@@ -4,6 +4,7 @@ import { Settings } from '../catalog/settings.js'
 import type { Cancellation } from '../storage/cancellation.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { assert, SqlError, SqlState } from '../storage/errors.js'
+import type { DeletionPolicy } from '../storage/file-fate.js'
 import { BoundPortals } from './bound-portals.js'
 import { type CatalogSession, catalogRows } from './catalog-query.js'
 import { Channels } from './channels.js'
@@ -145,7 +146,9 @@ export class SessionContext {
       pool: this.pool,
       block,
       searchPath: this.settings.searchPath(),
+      inputStyle: this.outputStyle,
       temporaryTable: (name) => this.temporary.relation(name),
+      deletionPolicy: this.settings.get('lakegate.deletion_vectors') as DeletionPolicy,
       sessionFunction: (name, args, executing) => sessionFunction(this, name, args, executing),
     }
   }
@@ -175,9 +178,9 @@ export class SessionContext {
   }
 
   /** Tells the client, unless `client_min_messages` keeps it quiet. */
-  notice(sqlState: SqlState, message: string): void {
+  notice(sqlState: SqlState, message: string, context?: string): void {
     if (/^(warning|error)$/.test(this.settings.get('client_min_messages'))) return
-    this.#events.notice({ severity: 'NOTICE', sqlState, message })
+    this.#events.notice({ severity: 'NOTICE', sqlState, message, context })
   }
 
   warn(sqlState: SqlState, message: string): void {

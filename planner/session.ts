@@ -17,6 +17,7 @@ export interface SessionEvents {
     readonly message: string
     readonly detail?: string | undefined
     readonly hint?: string | undefined
+    readonly context?: string | undefined
   }): void
   /** A setting that clients are told of (ParameterStatus) has changed. */
   parameterStatus(name: string, value: string): void
@@ -58,8 +59,11 @@ export interface Session {
   bind(portalName: string, statementName: string, values: readonly EngineValue[]): Promise<void>
   /** Columns of a portal; null when it returns no rows. */
   describePortal(name: string): Promise<readonly ResultColumn[] | null>
-  /** Execute; `rowLimit` 0 means all. */
-  execute(portalName: string, rowLimit: number): Promise<Result>
+  /**
+   * Execute; `rowLimit` 0 means all. `endsTransaction` tells that Sync is what follows, so that a
+   * statement which is a transaction of its own can be committed before it is acknowledged.
+   */
+  execute(portalName: string, rowLimit: number, endsTransaction: boolean): Promise<Result>
   closeStatement(name: string): Promise<void>
   closePortal(name: string): Promise<void>
   /** Sync: ends the implicit transaction of the extended protocol. */

@@ -252,10 +252,19 @@ const INTERVAL_FIELDS: readonly (readonly [number, string])[] = [
   [1 << 2, 'year'],
 ]
 
-/** The unit of a bare number in an interval of modifier `typmod`: the smallest field it names. */
-export function intervalUnit(typmod: number): string {
+/**
+ * How the text of an interval of modifier `typmod` is read: a bare number counts the smallest field
+ * that the type names.
+ */
+export function intervalReading(typmod: number): {
+  readonly unit: string
+  readonly minuteToSecond: boolean
+} {
   const mask = typmod < 0 ? 0x7fff : (typmod >> 16) & 0x7fff
-  return INTERVAL_FIELDS.find(([bit]) => (mask & bit) !== 0)?.[1] ?? 'second'
+  return {
+    unit: INTERVAL_FIELDS.find(([bit]) => (mask & bit) !== 0)?.[1] ?? 'second',
+    minuteToSecond: mask === ((1 << 11) | (1 << 12)),
+  }
 }
 
 /** PostgreSQL's type categories, as far as overload resolution needs them. */

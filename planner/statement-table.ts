@@ -3,6 +3,7 @@
 import type { ParsedStatement } from './parse.js'
 import { notSupported } from './refusal.js'
 import type { StatementKind } from './statement-kind.js'
+import { ALTER_TABLE, COMMENT, RENAME, SET_SCHEMA } from './statements/alter.js'
 import { DELETE, UPDATE } from './statements/change.js'
 import { COPY } from './statements/copy.js'
 import { CREATE_TABLE } from './statements/create-table.js'
@@ -13,6 +14,7 @@ import { DROP } from './statements/drop.js'
 import { EXPLAIN } from './statements/explain.js'
 import { INSERT } from './statements/insert.js'
 import { LAKE_COMMAND } from './statements/lake-command.js'
+import { MERGE } from './statements/merge.js'
 import { LISTEN, NOTIFY, UNLISTEN } from './statements/notification.js'
 import { DEALLOCATE, EXECUTE, PREPARE } from './statements/prepare.js'
 import { CREATE_SCHEMA } from './statements/schema.js'
@@ -49,8 +51,13 @@ const STATEMENTS: ReadonlyMap<string, StatementKind> = new Map([
   ['InsertStmt', INSERT],
   ['UpdateStmt', UPDATE],
   ['DeleteStmt', DELETE],
+  ['MergeStmt', MERGE],
   ['DropStmt', DROP],
   ['TruncateStmt', TRUNCATE],
+  ['AlterTableStmt', ALTER_TABLE],
+  ['RenameStmt', RENAME],
+  ['AlterObjectSchemaStmt', SET_SCHEMA],
+  ['CommentStmt', COMMENT],
   ['VacuumStmt', VACUUM],
 ])
 

@@ -1,5 +1,6 @@
 /** TableChange: what a transaction block has done to one table and not committed yet. */
 
+import { isDeepStrictEqual } from 'node:util'
 import type { TableName } from '../catalog/catalog.js'
 import type { AddFile, Protocol } from '../storage/actions.js'
 import { deletionVectorId } from '../storage/deletion-vector.js'
@@ -10,16 +11,10 @@ import type { ObjectStore } from '../storage/object-store.js'
 import type { Predicate } from '../storage/predicate.js'
 import { type DataFile, FileIndex } from '../storage/file-index.js'
 import type { Snapshot } from '../storage/snapshot.js'
-import type { Obligation } from '../storage/table-protocol.js'
 import { type CommitResult, Transaction } from '../storage/transaction.js'
+import { describeChange } from './commit-words.js'
+import { FULFILLED } from './fulfilled.js'
 import type { Gateway } from './gateway.js'
-
-/** What the gateway's own statements see to when they make rows; see Obligation. */
-export const FULFILLED: ReadonlySet<Obligation> = new Set<Obligation>([
-  'checkConstraints',
-  'generatedColumns',
-  'charVarchar',
-])
 
 interface Read {
   readonly predicate: Predicate
@@ -32,7 +27,26 @@ interface ChangeState {
   readonly removes: readonly DataFile[]
   readonly reads: readonly Read[]
   readonly operations: readonly string[]
+  /** Counts for the history, by Delta's names. */
+  readonly metrics: ReadonlyMap<string, number>
   readonly definition: NewTable | null
+  /** Metadata domains that are set, or removed (null). */
+  readonly domains: ReadonlyMap<string, string | null>
+  readonly parameters: { readonly [name: string]: string } | null
+}
+
+/** What one statement does to a table. */
+export interface StatementChange {
+  readonly operation: string
+  /** What DESCRIBE HISTORY says of the operation. */
+  readonly parameters?: { readonly [name: string]: string }
+  readonly adds?: readonly AddFile[]
+  readonly removes?: readonly DataFile[]
+  readonly reads?: readonly Read[]
+  /** Counts for the history, by Delta's names. */
+  readonly metrics?: Readonly<Record<string, number>>
+  readonly definition?: NewTable
+  readonly domains?: ReadonlyMap<string, string | null>
 }
 
 /**
@@ -53,7 +67,16 @@ export class TableChange {
     this.table = table
     this.base = base
     this.creates = definition !== null
-    this.#state = { adds: [], removes: [], reads: [], operations: [], definition }
+    this.#state = {
+      adds: [],
+      removes: [],
+      reads: [],
+      operations: [],
+      metrics: new Map(),
+      definition,
+      domains: new Map(base === null ? definition?.domains : undefined),
+      parameters: null,
+    }
   }
 
   save(): ChangeState {
@@ -65,25 +88,26 @@ export class TableChange {
   }
 
   /** Notes a statement's outcome: files it made, files it took away, and what it looked at. */
-  apply(change: {
-    readonly operation: string
-    readonly adds?: readonly AddFile[]
-    readonly removes?: readonly DataFile[]
-    readonly read?: Read
-    readonly definition?: NewTable
-  }): void {
+  apply(change: StatementChange): void {
     const gone = new Set((change.removes ?? []).map((file) => file.add.path))
     const state = this.#state
     const known = new Set(state.adds.map((add) => add.path))
+    const metrics = new Map(state.metrics)
+    for (const [name, count] of Object.entries(change.metrics ?? {})) {
+      metrics.set(name, (metrics.get(name) ?? 0) + count)
+    }
     this.#state = {
       adds: [...state.adds.filter((add) => !gone.has(add.path)), ...(change.adds ?? [])],
       removes: [
         ...state.removes,
         ...(change.removes ?? []).filter((file) => !known.has(file.add.path)),
       ],
-      reads: change.read === undefined ? state.reads : [...state.reads, change.read],
+      reads: [...state.reads, ...(change.reads ?? [])],
       operations: [...state.operations, change.operation],
+      metrics,
       definition: change.definition ?? state.definition,
+      domains: new Map([...state.domains, ...(change.domains ?? [])]),
+      parameters: change.parameters ?? null,
     }
   }
 
@@ -109,14 +133,31 @@ export class TableChange {
       files,
       sizeBytes: files.sizeBytes,
       transactions: this.base?.transactions ?? new Map(),
-      domains: this.base?.domains ?? new Map(),
+      domains: this.#domains(),
     }
+  }
+
+  #domains(): ReadonlyMap<string, string> {
+    const domains = new Map(this.base?.domains)
+    for (const [domain, configuration] of this.#state.domains) {
+      if (configuration === null) domains.delete(domain)
+      else domains.set(domain, configuration)
+    }
+    return domains
   }
 
   /** Whether there is anything to commit. */
   get isEmpty(): boolean {
     const { adds, removes, definition } = this.#state
-    return adds.length === 0 && removes.length === 0 && definition === null
+    const isUnchanged = definition === null && this.#state.domains.size === 0
+    return adds.length === 0 && removes.length === 0 && isUnchanged
+  }
+
+  /** Whether there are only files to add, whatever the table holds. */
+  get #isBlindAppend(): boolean {
+    const { removes, reads, definition, domains } = this.#state
+    const changesFiles = removes.length > 0 || reads.length > 0
+    return !changesFiles && definition === null && domains.size === 0
   }
 
   /**
@@ -128,47 +169,49 @@ export class TableChange {
   async commit(gateway: Gateway): Promise<void> {
     if (this.isEmpty) return
     const { store } = gateway
-    const { adds, removes, reads, definition } = this.#state
+    const { adds, removes, reads, definition, operations, metrics, parameters } = this.#state
+    if (this.base !== null && this.#isBlindAppend) {
+      const appended = await gateway.appends.append(this.base, adds, operations)
+      if (appended.kind === 'conflict') throw conflictError(this.table, appended)
+      return
+    }
     const options = { fulfilled: FULFILLED }
     let transaction: Transaction
     if (this.base === null) {
       if (definition === null) throw new Error('a new table has a definition')
-      transaction = Transaction.create(store, definition, options)
+      const domains = this.#domains()
+      transaction = Transaction.create(store, { ...definition, domains }, options)
     } else {
       transaction = await Transaction.begin(store, this.base, options)
       if (definition !== null) {
-        transaction.setMetadata(definition.metadata, raised(this.base, definition))
+        const protocol = raised(this.base, definition)
+        transaction.setMetadata(
+          definition.metadata,
+          isDeepStrictEqual(protocol, this.base.protocol) ? undefined : protocol,
+        )
+      }
+    }
+    if (this.base !== null) {
+      for (const [domain, configuration] of this.#state.domains) {
+        // Of a domain that was never there, nothing is removed.
+        if (configuration === null && !this.base.domains.has(domain)) continue
+        transaction.setDomain(domain, configuration)
       }
     }
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
     transaction.remove(removes)
     transaction.add(adds)
-    const result = await transaction.commit(this.#description())
+    const result = await transaction.commit(
+      describeChange(operations, adds, removes, metrics, parameters),
+    )
     if (result.kind === 'conflict') throw conflictError(this.table, result)
     gateway.afterCommit(transaction)
-  }
-
-  #description(): Parameters<Transaction['commit']>[0] {
-    const { adds, removes, operations } = this.#state
-    const operation = operations.length === 1 ? (operations[0] ?? 'WRITE') : 'TRANSACTION'
-    const rows = adds.reduce((sum, add) => sum + rowsOf(add), 0)
-    return {
-      operation,
-      parameters:
-        operation === 'WRITE' ? { mode: 'Append' } : { statements: operations.join(', ') },
-      metrics: {
-        numFiles: adds.length,
-        numAddedFiles: adds.length,
-        numRemovedFiles: removes.length,
-        numOutputRows: rows,
-        numOutputBytes: adds.reduce((sum, add) => sum + add.size, 0),
-      },
-    }
   }
 }
 
 /** A replaced table keeps the features its log already promises. */
 function raised(base: Snapshot, definition: { readonly protocol: Protocol }): Protocol {
+  if (isDeepStrictEqual(base.protocol, definition.protocol)) return base.protocol
   const lists = (name: 'readerFeatures' | 'writerFeatures'): string[] => [
     ...new Set([...(base.protocol[name] ?? []), ...(definition.protocol[name] ?? [])]),
   ]
@@ -186,11 +229,6 @@ function raised(base: Snapshot, definition: { readonly protocol: Protocol }): Pr
     ...(minReaderVersion >= 3 ? { readerFeatures: lists('readerFeatures') } : {}),
     ...(minWriterVersion >= 7 ? { writerFeatures: lists('writerFeatures') } : {}),
   }
-}
-
-function rowsOf(add: AddFile): number {
-  const match = /"numRecords":(\d+)/.exec(add.stats ?? '')
-  return match === null ? 0 : Number(match[1])
 }
 
 function conflictError(

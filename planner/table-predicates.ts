@@ -12,9 +12,9 @@ import {
   UNKNOWN,
 } from '../storage/predicate.js'
 import type { LevelRange, QueryLevel } from './query-level.js'
-import type { Range } from './scope.js'
+import type { Range, RangeColumn } from './scope.js'
 import { categoryOf } from './sql-type.js'
-import type { TypedExpression } from './typed-expression.js'
+import { anyPart, expression, type TypedExpression } from './typed-expression.js'
 
 /** A condition that must hold for the rows of `only` (all ranges without it) at one level. */
 interface Ask {
@@ -58,6 +58,65 @@ export function tablePredicates(
   for (const levels of roots) for (const level of levels) visit(level, [])
   return found
 }
+
+/** An equality of a condition: a column of the table, or a widened one, with what it must equal. */
+export interface KeyEquality {
+  readonly term: Term
+  readonly value: TypedExpression
+}
+
+/** Those of `conjuncts` by which the rows of `range` are looked up with values of other ranges. */
+export function keyEqualities(
+  conjuncts: readonly TypedExpression[],
+  range: Range,
+): readonly KeyEquality[] {
+  const context: Context = { range, values: [] }
+  const isForeign = (value: TypedExpression): boolean =>
+    !anyPart(
+      value,
+      ({ shape }) =>
+        /^(?:subquery|aggregate|window|set-returning|grouping|other)$/.test(shape.kind) ||
+        (shape.kind === 'column' && (shape.outer || shape.column.range === range)),
+    )
+  return conjuncts.flatMap(({ shape, parts: [left, right] }) => {
+    if (shape.kind !== 'operator' || shape.name !== '=') return []
+    if (left === undefined || right === undefined) return []
+    for (const [own, value] of [
+      [left, right],
+      [right, left],
+    ] as const) {
+      const term = termOf(own, context)
+      if (term !== null && KEY_TYPES.has(value.type.oid) && isForeign(value)) {
+        return [{ term, value }]
+      }
+    }
+    return []
+  })
+}
+
+/** The equality of a column of a table with another range's column, if their values can bound it. */
+export function keyEquality(own: RangeColumn, other: RangeColumn): readonly KeyEquality[] {
+  if (!KEY_TYPES.has(other.type.oid) || own.type.oid !== other.type.oid) return []
+  const value = expression(other.sql, other.type, [], -1, {
+    kind: 'column',
+    column: other,
+    path: [],
+    outer: false,
+  })
+  return [{ term: { kind: 'column', path: [baseName(own.sql)] }, value }]
+}
+
+/** Types whose least and greatest value bound all values as statistics do. */
+const KEY_TYPES: ReadonlySet<number> = new Set([
+  Oid.int2,
+  Oid.int4,
+  Oid.int8,
+  Oid.numeric,
+  Oid.text,
+  Oid.varchar,
+  Oid.date,
+  Oid.timestamp,
+])
 
 /** `condition` on columns of `leaf` as a condition on what computes them inside. */
 function substitute(value: TypedExpression, leaf: LevelRange, inner: QueryLevel): TypedExpression {

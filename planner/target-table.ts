@@ -4,6 +4,7 @@ import { Oid } from '../catalog/pg-types.js'
 import { quoteIdentifier, quoteLiteral } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { type IdentityColumn, identityOf } from '../storage/identity-column.js'
 import { engineTypeOf, type Schema, type StructField } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { analyzeExpression, plainPlace } from './analyze-expression.js'
@@ -26,6 +27,8 @@ export interface TargetColumn {
   readonly defaultText: string | undefined
   /** What computes a generated column; undefined for others. */
   readonly generatedText: string | undefined
+  /** How an identity column counts; undefined for others. */
+  readonly identity?: IdentityColumn | undefined
 }
 
 /** The columns of `schema` in order. */
@@ -35,6 +38,7 @@ export function targetColumns(schema: Schema): readonly TargetColumn[] {
     type: targetType(field),
     defaultText: textOf(field.metadata.CURRENT_DEFAULT),
     generatedText: textOf(field.metadata['delta.generationExpression']),
+    identity: identityOf(field),
   }))
 }
 
@@ -173,16 +177,22 @@ export function storedExpression(
   }
 }
 
-/** Spark's spellings that PostgreSQL's parser does not take. */
-function postgresText(text: string): string {
+/** An expression of Spark's with the spellings that PostgreSQL's parser takes. */
+export function postgresText(text: string): string {
   return text
     .replaceAll('`', '"')
     .replaceAll(/\b(current_timestamp|current_date)\s*\(\s*\)/gi, '$1')
 }
 
-/** The text of a default, as DuckDB computes it for `column`. */
+/** The text of a default, as DuckDB computes it for `column`; 0A000 for an identity column. */
 export function defaultValue(analysis: Analysis, column: TargetColumn): string {
   const engine = printEngineType(column.type.engine)
+  if (column.identity !== undefined) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      `only INSERT can give identity column "${column.field.name}" its next value`,
+    )
+  }
   if (column.defaultText === undefined) return `CAST(NULL AS ${engine})`
   const value = storedExpression(analysis, column.defaultText, new Scope(undefined), 'the default')
   return assign(analysis, value, column).sql
@@ -203,7 +213,8 @@ export function constraintsOf(snapshot: {
  * A SELECT of the table's columns out of `source` in which every row has been held against the
  * table's CHECK constraints (23514) and its generated columns are computed.
  *
- * `source` gives all columns by name.
+ * `source` gives all columns by name, and those named in `passing`, which are handed through; rows for
+ * which the condition `exempt` over them is true are no rows of the table and are not looked at.
  */
 export function checkedRows(
   analysis: Analysis,
@@ -211,6 +222,8 @@ export function checkedRows(
   columns: readonly TargetColumn[],
   source: string,
   table: string,
+  passing: readonly string[] = [],
+  exempt = '',
 ): string {
   const alias = analysis.fresh('w')
   const { scope } = targetScope(columns, table, undefined, alias, undefined)
@@ -226,6 +239,7 @@ export function checkedRows(
   const items = columns.map(
     (column, i) => `${generated[i]} AS ${quoteIdentifier(column.field.name)}`,
   )
+  for (const name of passing) items.push(`${alias}.${name}`)
   const rows = `SELECT ${items.join(', ')} FROM (${source}) AS ${alias}`
   const constraints = constraintsOf(snapshot)
   if (constraints.length === 0) return rows
@@ -234,14 +248,18 @@ export function checkedRows(
   const tests = constraints.map(({ name, text }) => {
     const condition = storedExpression(analysis, text, inner.scope, 'the constraint')
     const message = `lakegate!23514!new row for relation "${table}" violates check constraint "${name}"`
-    return `WHEN (${condition.sql}) IS FALSE THEN error(${quoteLiteral(message)})`
+    // Delta, unlike PostgreSQL, takes a null for a violation; what is stored here says so where needed.
+    return `WHEN (${condition.sql}) IS NOT TRUE THEN error(${quoteLiteral(message)})`
   })
+  if (exempt !== '')
+    tests.unshift(`WHEN ${exempt} THEN ${held}.${quoteIdentifier(columns[0]?.field.name ?? '')}`)
   const guarded = columns.map(({ field, type }, i) => {
     const column = `${held}.${quoteIdentifier(field.name)}`
     return i === 0
       ? `CAST(CASE ${tests.join(' ')} ELSE ${column} END AS ${printEngineType(type.engine)}) AS ${quoteIdentifier(field.name)}`
       : column
   })
+  for (const name of passing) guarded.push(`${held}.${name}`)
   return `SELECT ${guarded.join(', ')} FROM (${rows}) AS ${held}`
 }
 

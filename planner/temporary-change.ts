@@ -9,7 +9,6 @@ import { assert } from '../storage/errors.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { uniqueNames } from './analyze-query.js'
 import { replaceMarkers } from './analysis.js'
-import { type ChangePlan, planChange, TARGET } from './change-rows.js'
 import { type InsertPlan, planInsert, shownColumns } from './insert.js'
 import { numberParameters } from './parameter-marker.js'
 import type { ParsedStatement } from './parse.js'
@@ -24,8 +23,10 @@ import {
 import { command, taggedRows } from './ready-rows.js'
 import { notSupported } from './refusal.js'
 import type { ResultColumn } from './result.js'
+import { TARGET } from './row-change.js'
 import type { Node } from './syntax-tree.js'
 import type { TargetColumn } from './target-table.js'
+import { type ChangePlan, planChange } from './temporary-rows.js'
 import type { TemporaryTable, TemporaryTables } from './temporary-tables.js'
 
 /** A statement that changes a temporary table, and what it runs with. */
@@ -197,12 +198,16 @@ function onConnection<T>(
   })
 }
 
-function nameOf({ name }: TemporaryTable): { readonly layer: string; readonly name: string } {
+/** The table as names in statements see it. */
+export function nameOf({ name }: TemporaryTable): {
+  readonly layer: string
+  readonly name: string
+} {
   return { layer: 'pg_temp', name }
 }
 
 /** The columns as statements assign to them. */
-function targetsOf({ columns }: TemporaryTable): readonly TargetColumn[] {
+export function targetsOf({ columns }: TemporaryTable): readonly TargetColumn[] {
   return columns.map(({ name, type, notNull, defaultText, generatedText }) => ({
     field: {
       name,
@@ -219,8 +224,12 @@ function targetsOf({ columns }: TemporaryTable): readonly TargetColumn[] {
 }
 
 /** The CHECK constraints, where those of lake tables are kept. */
-function rulesOf({ name, checks }: TemporaryTable): Pick<Snapshot, 'metadata' | 'schema'> {
-  const constraints = checks.map((check) => [`delta.constraints.${check.name}`, check.expression])
+export function rulesOf({ name, checks }: TemporaryTable): Pick<Snapshot, 'metadata' | 'schema'> {
+  // The rules are read as Delta's, where a null breaks them.
+  const constraints = checks.map(({ name: check, expression }) => [
+    `delta.constraints.${check}`,
+    `(${expression}) IS NOT FALSE`,
+  ])
   return {
     schema: { fields: [] },
     metadata: {

@@ -32,6 +32,8 @@ export class TransactionBlock {
   failed = false
   /** Whether a statement that reads or writes tables has run: too late for SET TRANSACTION. */
   hasQueried = false
+  /** Statements that have been executed in it, those inside of others included. */
+  statementCount = 0
   readonly startedMs: number = Date.now()
   readonly #states: readonly TransactionalState[]
   readonly #readOnly: () => boolean

@@ -5,7 +5,8 @@ import type { ResultColumn, RowBatch } from '../planner/result.js'
 import { type ColumnVector, decimalBytes, dereference, readVector } from '../storage/engine.js'
 import type { EngineType } from '../storage/engine-type.js'
 import type { Scalar } from '../storage/engine-value.js'
-import { civilOf, dateText, timestampText } from './date-time-text.js'
+import { civilOf } from '../planner/civil-date.js'
+import { dateText, timestampText } from './date-time-text.js'
 import { EPOCH_DAYS, EPOCH_MICROS, numericBinary, valueBinary } from './value-binary.js'
 import { decimalText, floatText, type TextContext, valueText } from './value-text.js'
 
@@ -113,7 +114,8 @@ function fromVector(
   const nulls = nullsOf(vector, from, to)
   switch (type.name) {
     case 'VARCHAR':
-      return column.pgType.oid === Oid.jsonb ? null : strings(vector, from, to, nulls)
+      if (column.pgType.oid === Oid.jsonb || column.pgType.oid === Oid.char) return null
+      return strings(vector, from, to, nulls)
     case 'BLOB':
       return format.binary ? strings(vector, from, to, nulls) : null
     case 'BOOLEAN': {

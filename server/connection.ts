@@ -5,12 +5,14 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Gateway } from '../planner/gateway.js'
 import { GatewaySession } from '../planner/gateway-session.js'
-import type { Result, ResultColumn } from '../planner/result.js'
+import type { CopyIn, Result, ResultColumn } from '../planner/result.js'
 import type { Session, SessionEvents } from '../planner/session.js'
+import type { Cancellation } from '../storage/cancellation.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { decodeParameter } from './codecs.js'
 import { type Config, isLoopback } from './config.js'
+import { CopyDecoder } from './copy-decoder.js'
 import { CopyEncoder } from './copy-encoder.js'
 import { type Credentials, SUPERUSER } from './credentials.js'
 import {
@@ -74,6 +76,10 @@ export class Connection {
   #formats = new Map<string, PortalFormats>()
   #startupTimer: NodeJS.Timeout | undefined
   #idle = true
+  /** A COPY FROM STDIN takes the client's messages. */
+  #copying = false
+  /** Wakes the COPY that waits for more bytes; null when none does. */
+  #bytesWanted: (() => void) | null = null
   #pendingNotifications: (() => void)[] = []
 
   /** `onEnd` is called once, when the connection is over. */
@@ -111,10 +117,11 @@ export class Connection {
       return
     }
     this.#reader.push(bytes)
-    if (this.#reader.pendingBytes > READ_AHEAD_BYTES + this.#context.config.maxMessageBytes) {
-      this.#socket.pause()
-    }
-    void this.#pump()
+    const wanted = this.#bytesWanted
+    const readAhead = this.#copying && wanted === null ? 0 : this.#context.config.maxMessageBytes
+    if (this.#reader.pendingBytes > READ_AHEAD_BYTES + readAhead) this.#socket.pause()
+    if (wanted !== null) wanted()
+    else void this.#pump()
   }
 
   /** Handles messages one after another; what arrives meanwhile waits. */
@@ -385,8 +392,8 @@ export class Connection {
 
   #events(): SessionEvents {
     return {
-      notice: ({ severity, sqlState, message, detail, hint }) =>
-        this.#out.notice(severity, sqlState, message, detail, hint),
+      notice: ({ severity, sqlState, message, ...more }) =>
+        this.#out.notice(severity, sqlState, message, more),
       parameterStatus: (name, value) => this.#out.parameterStatus(name, value),
       notification: ({ processId, channel, payload }) => {
         const send = (): void => this.#out.notification(processId, channel, payload)
@@ -486,7 +493,7 @@ export class Connection {
     const name = body.cstring()
     const limit = body.int32()
     const stop = this.#context.metrics.duration.startTimer()
-    const result = await session.execute(name, Math.max(0, limit))
+    const result = await session.execute(name, Math.max(0, limit), this.#reader.nextIs('S'))
     const formats = result.kind === 'rows' ? this.#formatsOf(name, result.columns) : []
     await this.#send(result, formats, false)
     stop()
@@ -543,7 +550,80 @@ export class Connection {
         this.#out.commandComplete(result.tag(rowCount))
         return
       }
+      case 'copy-in':
+        this.#out.commandComplete(await this.#copyIn(result.copy))
+        return
     }
+  }
+
+  /** Takes the rows of a COPY FROM and answers its tag. */
+  async #copyIn(copy: CopyIn): Promise<string> {
+    try {
+      const decoder = new CopyDecoder(copy)
+      if (copy.source === 'client') {
+        this.#out.copyInResponse(copy.format.format === 'binary', copy.columns.length)
+        await this.#flush()
+        await this.#receiveCopy(decoder, copy.cancellation)
+      } else {
+        for await (const file of copy.source) {
+          for await (const bytes of file) await decoder.push(bytes)
+          await decoder.end()
+        }
+      }
+      return await copy.finish(decoder.rejectedCount)
+    } catch (thrown) {
+      throw await copy.abort(thrown)
+    }
+  }
+
+  async #receiveCopy(decoder: CopyDecoder, cancellation: Cancellation): Promise<void> {
+    this.#copying = true
+    try {
+      for (;;) {
+        cancellation.check()
+        const message = this.#reader.next()
+        if (message === null) {
+          await this.#moreBytes(cancellation)
+          continue
+        }
+        const { type, body } = message
+        switch (type) {
+          case 'd': {
+            const busy = decoder.push(body.rest())
+            if (busy !== undefined) await busy
+            break
+          }
+          case 'c':
+            await decoder.end()
+            return
+          case 'f':
+            throw new SqlError(SqlState.queryCanceled, `COPY from stdin failed: ${body.cstring()}`)
+          case 'H':
+          case 'S':
+            // Clients that do not know yet what the statement is have sent them along.
+            break
+          default: {
+            const code = type.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')
+            throw protocolViolation(`unexpected message type 0x${code} during COPY from stdin`)
+          }
+        }
+      }
+    } finally {
+      this.#copying = false
+    }
+  }
+
+  /** Waits until the client has sent more, or the statement is cancelled. */
+  async #moreBytes(cancellation: Cancellation): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const unregister = cancellation.onCancel(() => resolve())
+      this.#bytesWanted = () => {
+        unregister()
+        resolve()
+      }
+      if (this.#socket.isPaused()) this.#socket.resume()
+    })
+    this.#bytesWanted = null
   }
 
   // ---- ends --------------------------------------------------------------------------------------

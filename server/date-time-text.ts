@@ -1,47 +1,12 @@
 /** Dates, times and intervals as PostgreSQL prints them, in every DateStyle and IntervalStyle. */
 
+import { type Civil, civilOf } from '../planner/civil-date.js'
+import { INFINITE_DAYS, INFINITE_MICROS } from '../planner/date-time-range.js'
 import type { OutputStyle } from '../planner/result.js'
+import { offsetText, type Zone } from '../planner/zone.js'
 import type { IntervalValue } from '../storage/engine-value.js'
 
 const DAY_MICROS = 86_400_000_000n
-/** DuckDB's infinities. */
-const INFINITE_MICROS = 9_223_372_036_854_775_807n
-const INFINITE_DAYS = 2_147_483_647
-
-interface Civil {
-  readonly year: number
-  readonly month: number
-  readonly day: number
-}
-
-/** Year (0 is 1 BC), month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar. */
-export function civilOf(days: number): Civil {
-  const shifted = days + 719_468
-  const era = Math.floor(shifted / 146_097)
-  const ofEra = shifted - era * 146_097
-  const yearOfEra = Math.floor(
-    (ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) /
-      365,
-  )
-  const ofYear = ofEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
-  const shiftedMonth = Math.floor((5 * ofYear + 2) / 153)
-  const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-  return {
-    year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0),
-    month,
-    day: ofYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1,
-  }
-}
-
-/** Days since 1970-01-01 of a date of the proleptic Gregorian calendar. */
-export function daysOf(year: number, month: number, day: number): number {
-  const y = month <= 2 ? year - 1 : year
-  const era = Math.floor(y / 400)
-  const yearOfEra = y - era * 400
-  const ofYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1
-  const ofEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + ofYear
-  return era * 146_097 + ofEra - 719_468
-}
 
 function two(value: number): string {
   return value < 10 ? `0${value}` : String(value)
@@ -83,18 +48,6 @@ function fraction(micros: number): string {
   return micros === 0 ? '' : `.${String(micros).padStart(6, '0').replace(/0+$/, '')}`
 }
 
-/** A zone offset in PostgreSQL's short form: `+00`, `+05:30`, `-07:52:58`. */
-export function offsetText(seconds: number): string {
-  const size = Math.abs(seconds)
-  const minutes = Math.floor(size / 60) % 60
-  const rest = size % 60
-  return (
-    `${seconds < 0 ? '-' : '+'}${two(Math.floor(size / 3600))}` +
-    (minutes !== 0 || rest !== 0 ? `:${two(minutes)}` : '') +
-    (rest !== 0 ? `:${two(rest)}` : '')
-  )
-}
-
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 const WEEKDAYS = ['Thu', 'Fri', 'Sat', 'Sun', 'Mon', 'Tue', 'Wed']
 
@@ -126,76 +79,6 @@ export function timestampText(micros: bigint, style: OutputStyle, zone: Zone | n
   if (style.dateStyle === 'ISO')
     return `${datePart(civil, style)} ${clock}${offsetText(offset)}${era}`
   return `${datePart(civil, style)} ${clock} ${zone.abbreviation(micros)}${era}`
-}
-
-/** A time zone: what its clocks show at a moment. */
-export class Zone {
-  readonly #fixed: number | null
-  readonly #format: Intl.DateTimeFormat | null
-  readonly #name: string
-  /** Offsets by quarter of an hour, in which no zone changes twice. */
-  readonly #offsets = new Map<number, number>()
-
-  constructor(name: string) {
-    this.#name = name
-    const fixed = /^<[^>]*>([+-]?)(\d{1,2})(?::(\d\d))?$/.exec(name)
-    if (fixed !== null) {
-      // POSIX counts westwards.
-      const seconds = Number(fixed[2]) * 3600 + Number(fixed[3] ?? 0) * 60
-      this.#fixed = fixed[1] === '-' ? seconds : -seconds
-      this.#format = null
-    } else if (name === 'UTC' || name === 'GMT') {
-      this.#fixed = 0
-      this.#format = null
-    } else {
-      this.#fixed = null
-      this.#format = new Intl.DateTimeFormat('en-US', {
-        timeZone: name,
-        hourCycle: 'h23',
-        era: 'short',
-        year: 'numeric',
-        month: 'numeric',
-        day: 'numeric',
-        hour: 'numeric',
-        minute: 'numeric',
-        second: 'numeric',
-      })
-    }
-  }
-
-  /** Seconds east of UTC at `micros` since 1970. */
-  offsetSeconds(micros: bigint): number {
-    if (this.#fixed !== null || this.#format === null) return this.#fixed ?? 0
-    let seconds = Number(micros / 1_000_000n)
-    // Outside of what JavaScript dates can hold the rules of the nearest year apply.
-    seconds = Math.max(-62_135_596_800, Math.min(seconds, 8_000_000_000_000))
-    const quarter = Math.floor(seconds / 900)
-    const known = this.#offsets.get(quarter)
-    if (known !== undefined) return known
-    const part: Record<string, string> = {}
-    for (const { type, value } of this.#format.formatToParts(quarter * 900_000)) part[type] = value
-    const year = part.era === 'BC' ? 1 - Number(part.year) : Number(part.year)
-    const local =
-      daysOf(year, Number(part.month), Number(part.day)) * 86_400 +
-      Number(part.hour) * 3600 +
-      Number(part.minute) * 60 +
-      Number(part.second)
-    const offset = local - quarter * 900
-    if (this.#offsets.size > 100_000) this.#offsets.clear()
-    this.#offsets.set(quarter, offset)
-    return offset
-  }
-
-  abbreviation(micros: bigint): string {
-    if (this.#format === null)
-      return this.#name.startsWith('<') ? offsetText(this.#fixed ?? 0) : this.#name
-    const parts = new Intl.DateTimeFormat('en-US', {
-      timeZone: this.#name,
-      timeZoneName: 'short',
-    }).formatToParts(Number(micros / 1000n))
-    const short = parts.find(({ type }) => type === 'timeZoneName')?.value ?? ''
-    return /^[A-Z]{2,5}$/.test(short) ? short : offsetText(this.offsetSeconds(micros))
-  }
 }
 
 /** An interval's text in the session's IntervalStyle. */

@@ -27,6 +27,8 @@ export function jsonbText(text: string): string {
     const word = /^[^\s,\]}]+/.exec(text.slice(at, at + 400))?.[0] ?? ''
     const whole = word.length < 400 ? word : (/^[^\s,\]}]+/.exec(text.slice(at))?.[0] ?? '')
     at += whole.length
+    // numeric knows no negative zero.
+    if (/^-0(?:\.0*)?(?:[eE]|$)/.test(whole)) return plainNumber(whole.slice(1))
     return /[eE]/.test(whole) && /^[-\d]/.test(whole) ? plainNumber(whole) : whole
   }
   const array = (): string => {

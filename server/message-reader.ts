@@ -11,7 +11,9 @@ export interface FrontendMessage {
 /** Cuts the bytes of a socket into messages, however they were split into packets. */
 export class MessageReader {
   readonly #messageBytesMax: number
-  #pending: Buffer = Buffer.alloc(0)
+  /** Bytes as they came; only the first may have been read in part. */
+  readonly #chunks: Buffer[] = []
+  #size = 0
   #started = false
 
   constructor(messageBytesMax: number) {
@@ -19,16 +21,23 @@ export class MessageReader {
   }
 
   get pendingBytes(): number {
-    return this.#pending.length
+    return this.#size
   }
 
   push(bytes: Buffer): void {
-    this.#pending = this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes])
+    if (bytes.length === 0) return
+    this.#chunks.push(bytes)
+    this.#size += bytes.length
   }
 
   /** From here on messages carry a type byte. */
   startupDone(): void {
     this.#started = true
+  }
+
+  /** Whether the next message, of which at least the type has come, is one of `type`. */
+  nextIs(type: string): boolean {
+    return this.#started && this.#chunks[0]?.[0] === type.charCodeAt(0)
   }
 
   /**
@@ -38,19 +47,34 @@ export class MessageReader {
    */
   next(): FrontendMessage | null {
     const head = this.#started ? 1 : 0
-    if (this.#pending.length < head + 4) return null
-    const length = this.#pending.readInt32BE(head)
+    if (this.#size < head + 4) return null
+    const length = this.#first(head + 4).readInt32BE(head)
     const max = this.#started ? this.#messageBytesMax : STARTUP_BYTES_MAX
     if (length < 4 || length > max) {
       throw protocolViolation(
         this.#started ? 'invalid message length' : 'invalid length of startup packet',
       )
     }
-    if (this.#pending.length < head + length) return null
-    const type = this.#started ? this.#pending.toString('latin1', 0, 1) : ''
-    const body = this.#pending.subarray(head + 4, head + length)
-    this.#pending = this.#pending.subarray(head + length)
+    const size = head + length
+    if (this.#size < size) return null
+    const bytes = this.#first(size)
+    const type = this.#started ? String.fromCharCode(bytes[0] ?? 0) : ''
+    const body = bytes.subarray(head + 4, size)
+    this.#size -= size
+    if (bytes.length === size) this.#chunks.shift()
+    else this.#chunks[0] = bytes.subarray(size)
     return { type, body: new Fields(body) }
+  }
+
+  /** The first chunk, with at least `size` bytes: joined once a message is whole, never before. */
+  #first(size: number): Buffer {
+    const [first] = this.#chunks
+    if (first !== undefined && first.length >= size) return first
+    let count = 0
+    for (let have = 0; have < size; count++) have += this.#chunks[count]?.length ?? size
+    const joined = Buffer.concat(this.#chunks.splice(0, count))
+    this.#chunks.unshift(joined)
+    return joined
   }
 }
 

@@ -86,6 +86,12 @@ export class MessageWriter {
     this.#message('H', Uint8Array.of(code), int16(columnCount), ...formats)
   }
 
+  copyInResponse(binary: boolean, columnCount: number): void {
+    const code = binary ? 1 : 0
+    const formats = Array.from({ length: columnCount }, () => int16(code))
+    this.#message('G', Uint8Array.of(code), int16(columnCount), ...formats)
+  }
+
   notification(processId: number, channel: string, payload: string): void {
     this.#message('A', int32(processId), cstring(channel), cstring(payload))
   }
@@ -122,10 +128,13 @@ export class MessageWriter {
     severity: string,
     sqlState: string,
     message: string,
-    detail?: string,
-    hint?: string,
+    more: {
+      readonly detail?: string | undefined
+      readonly hint?: string | undefined
+      readonly context?: string | undefined
+    } = {},
   ): void {
-    this.#message('N', fields(severity, sqlState, message, { detail, hint }))
+    this.#message('N', fields(severity, sqlState, message, more))
   }
 
   /** ErrorResponse; what is no SqlError is a bug and told as FATAL XX000. */
@@ -148,12 +157,14 @@ function fields(
     readonly detail?: string | undefined
     readonly hint?: string | undefined
     readonly position?: number | undefined
+    readonly context?: string | undefined
   },
 ): Uint8Array {
   let text = `S${severity}\0V${severity}\0C${sqlState}\0M${message.replaceAll('\0', '')}\0`
   if (more.detail !== undefined) text += `D${more.detail}\0`
   if (more.hint !== undefined) text += `H${more.hint}\0`
   if (more.position !== undefined) text += `P${more.position}\0`
+  if (more.context !== undefined) text += `W${more.context.replaceAll('\0', '')}\0`
   return Buffer.from(`${text}\0`, 'utf8')
 }
 

@@ -1,6 +1,7 @@
 /** Values in binary format, as PostgreSQL's send functions write them. */
 
 import { Oid, type PgType, pgTypeByOid } from '../catalog/pg-types.js'
+import { byteOfChar } from '../planner/scalar-input.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { EngineType } from '../storage/engine-type.js'
 import type { IntervalValue, Scalar, TimeTzValue } from '../storage/engine-value.js'
@@ -34,6 +35,8 @@ export function valueBinary(
       return sized(8, (view) => view.setFloat64(0, value as number))
     case Oid.numeric:
       return numericBinary(BigInt(value as bigint), type.kind === 'decimal' ? type.scale : 0)
+    case Oid.char:
+      return Uint8Array.of(byteOfChar(value as string))
     case Oid.bytea:
       return value as Uint8Array
     case Oid.date: {

@@ -4,14 +4,8 @@ import { Oid, type PgType } from '../catalog/pg-types.js'
 import type { OutputStyle } from '../planner/result.js'
 import type { EngineType } from '../storage/engine-type.js'
 import type { IntervalValue, Scalar, TimeTzValue } from '../storage/engine-value.js'
-import {
-  dateText,
-  intervalText,
-  offsetText,
-  timestampText,
-  timeText,
-  Zone,
-} from './date-time-text.js'
+import { offsetText, Zone } from '../planner/zone.js'
+import { dateText, intervalText, timestampText, timeText } from './date-time-text.js'
 import { jsonbText } from './jsonb-text.js'
 
 /** What printing needs: the style, and the zone object made from it once. */

@@ -2,6 +2,7 @@
 
 import duckdb from '@duckdb/node-bindings'
 import type { Cancellation } from './cancellation.js'
+import { type BatchColumn, type ColumnBatch, INLINE_BYTES } from './column-batch.js'
 import { type ClassifiedFailure, classifyEngineFailure } from './engine-errors.js'
 import {
   type EngineField,
@@ -175,6 +176,14 @@ export class EngineConnection {
     }
   }
 
+  /** Begins to append to the table `schema.table` of memory; see Appender. */
+  appender(schema: string, table: string): Appender {
+    assert(!this.#closed, 'the connection is open')
+    return new Appender(
+      sync(() => duckdb.appender_create_ext(this.#connection, 'memory', schema, table)),
+    )
+  }
+
   /**
    * Makes the running call fail with `reason`, within milliseconds; does nothing when none runs.
    *
@@ -249,6 +258,124 @@ export class EngineConnection {
   /** Why the running call was interrupted, once; undefined when it was not. */
   interruptReason(): SqlError | undefined {
     return this.#interruptReason
+  }
+}
+
+/**
+ * Rows on their way into a table of memory, batch by batch.
+ *
+ * Calls work at once, on the caller's thread; nothing else may run on the connection meanwhile. The
+ * rows are in the table when `close` has returned.
+ */
+export class Appender {
+  readonly #appender: duckdb.Appender
+  readonly #chunk: duckdb.DataChunk
+  /** Its one vector keeps the heaps of a batch in DuckDB's memory. */
+  readonly #heaps: duckdb.DataChunk = duckdb.create_data_chunk([
+    duckdb.create_logical_type(duckdb.Type.BLOB),
+  ])
+
+  constructor(appender: duckdb.Appender) {
+    this.#appender = appender
+    const types = Array.from({ length: duckdb.appender_column_count(appender) }, (_, i) =>
+      duckdb.appender_column_type(appender, i),
+    )
+    this.#chunk = duckdb.create_data_chunk(types)
+  }
+
+  /** Copies the rows of `batch`, whose columns are those of the table. */
+  append(batch: ColumnBatch): void {
+    const chunk = this.#chunk
+    duckdb.data_chunk_reset(chunk)
+    duckdb.data_chunk_set_size(chunk, batch.rowCount)
+    const pointers = this.#heapPointers(batch.heaps)
+    for (const [i, column] of batch.columns.entries()) {
+      fillVector(duckdb.data_chunk_get_vector(chunk, i), column, batch.rowCount, pointers)
+    }
+    sync(() => duckdb.append_data_chunk(this.#appender, chunk))
+  }
+
+  /**
+   * The addresses of the heaps as pairs of u32, once each is a long string in DuckDB's memory.
+   *
+   * They are good until the next batch; the strings of all columns point into them.
+   */
+  #heapPointers(heaps: readonly Uint8Array[]): Uint32Array {
+    const pointers = new Uint32Array(heaps.length * 2)
+    duckdb.data_chunk_reset(this.#heaps)
+    const vector = duckdb.data_chunk_get_vector(this.#heaps, 0)
+    for (const [i, heap] of heaps.entries()) {
+      if (heap.length <= INLINE_BYTES) continue
+      duckdb.vector_assign_string_element_len(vector, 0, heap)
+      const entry = viewOf(duckdb.vector_get_data(vector, 16))
+      pointers[i * 2] = entry.getUint32(8, true)
+      pointers[i * 2 + 1] = entry.getUint32(12, true)
+    }
+    return pointers
+  }
+
+  close(): void {
+    sync(() => duckdb.appender_close_sync(this.#appender))
+  }
+
+  /** Forgets the rows that have not reached the table yet. */
+  discard(): void {
+    sync(() => duckdb.appender_clear(this.#appender))
+    this.close()
+  }
+}
+
+function fillVector(
+  vector: duckdb.Vector,
+  column: BatchColumn,
+  rowCount: number,
+  pointers: Uint32Array,
+): void {
+  const { validity } = column
+  if (validity !== null) {
+    duckdb.vector_ensure_validity_writable(vector)
+    copyInto(duckdb.copy_data_to_vector_validity, vector, validity, Math.ceil(rowCount / 64) * 8)
+  }
+  switch (column.kind) {
+    case 'fixed':
+      copyInto(duckdb.copy_data_to_vector, vector, column.data, rowCount * column.bytesPerRow)
+      return
+    case 'bytes': {
+      const { entries } = column
+      const words = new Uint32Array(entries.buffer, entries.byteOffset, rowCount * 4)
+      for (let at = 0; at < words.length; at += 4) {
+        if ((words[at] as number) <= INLINE_BYTES) continue
+        const heap = (words[at + 3] as number) * 2
+        const low = (pointers[heap] as number) + (words[at + 2] as number)
+        words[at + 2] = low
+        words[at + 3] = (pointers[heap + 1] as number) + (low > 0xffff_ffff ? 1 : 0)
+      }
+      copyInto(duckdb.copy_data_to_vector, vector, entries, rowCount * 16)
+      return
+    }
+    case 'list': {
+      duckdb.list_vector_reserve(vector, Math.max(1, column.childCount))
+      duckdb.list_vector_set_size(vector, column.childCount)
+      copyInto(duckdb.copy_data_to_vector, vector, column.entries, rowCount * 16)
+      fillVector(duckdb.list_vector_get_child(vector), column.child, column.childCount, pointers)
+    }
+  }
+}
+
+function copyInto(
+  copy: typeof duckdb.copy_data_to_vector,
+  vector: duckdb.Vector,
+  bytes: Uint8Array,
+  byteCount: number,
+): void {
+  copy(vector, 0, bytes.buffer as ArrayBuffer, bytes.byteOffset, byteCount)
+}
+
+function sync<T>(call: () => T): T {
+  try {
+    return call()
+  } catch (thrown) {
+    throw translate(thrown)
   }
 }
 

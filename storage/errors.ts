@@ -13,7 +13,9 @@ export const SqlState = {
   nullValueNotAllowed: '22004',
   invalidDatetimeFormat: '22007',
   datetimeFieldOverflow: '22008',
+  invalidTimeZoneDisplacementValue: '22009',
   divisionByZero: '22012',
+  intervalFieldOverflow: '22015',
   invalidParameterValue: '22023',
   characterNotInRepertoire: '22021',
   stringDataRightTruncation: '22001',
@@ -29,7 +31,9 @@ export const SqlState = {
   invalidRowCountInResultOffsetClause: '2201X',
   invalidEscapeSequence: '22025',
   arraySubscriptError: '2202E',
+  sequenceGeneratorLimitExceeded: '2200H',
   invalidTextRepresentation: '22P02',
+  untranslatableCharacter: '22P05',
   invalidBinaryRepresentation: '22P03',
   badCopyFileFormat: '22P04',
   notNullViolation: '23502',
@@ -110,6 +114,8 @@ export interface SqlErrorFields {
   readonly hint?: string | undefined
   /** 1-based character position into the text the client sent. */
   readonly position?: number | undefined
+  /** Where it happened, such as the line of a COPY. */
+  readonly context?: string | undefined
   /** The original failure, for the trace; never sent to the client. */
   readonly cause?: unknown
 }
@@ -127,6 +133,7 @@ export class SqlError extends Error {
   readonly detail: string | undefined
   readonly hint: string | undefined
   readonly position: number | undefined
+  readonly context: string | undefined
 
   constructor(sqlState: SqlState, message: string, fields: SqlErrorFields = {}) {
     super(message, fields.cause === undefined ? undefined : { cause: fields.cause })
@@ -135,6 +142,7 @@ export class SqlError extends Error {
     this.detail = fields.detail
     this.hint = fields.hint
     this.position = fields.position
+    this.context = fields.context
   }
 
   /** The same error with `position` set; used once the place in the client's text is known. */
@@ -144,6 +152,19 @@ export class SqlError extends Error {
       detail: this.detail,
       hint: this.hint,
       position,
+      context: this.context,
+      cause: this.cause,
+    })
+  }
+
+  /** The same error with `context` set, unless it has one. */
+  within(context: string): SqlError {
+    return new SqlError(this.sqlState, this.message, {
+      severity: this.severity,
+      detail: this.detail,
+      hint: this.hint,
+      position: this.position,
+      context: this.context ?? context,
       cause: this.cause,
     })
   }

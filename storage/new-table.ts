@@ -113,9 +113,16 @@ function partitionColumn(schema: Schema, name: string): StructField {
 }
 
 /** Names that the Parquet of other engines cannot hold; column mapping stores others instead. */
-const ODD = /[ ,;{}()\n\t=]/
+export const ODD_NAME: RegExp = /[ ,;{}()\n\t=]/
 
-function requireNames(schema: Schema, mapped: boolean): void {
+/** 42701 for two columns of one name, 42602 for a name that only column mapping can store. */
+export function requireNames(schema: Schema, mapped: boolean): void {
+  requireDistinctNames(schema)
+  if (!mapped) requirePlainNames(schema)
+}
+
+/** 42701 for two columns, or two fields of one struct, of one name but for its case. */
+export function requireDistinctNames(schema: Schema): void {
   const visit = (fields: readonly StructField[]): void => {
     const seen = new Set<string>()
     for (const field of fields) {
@@ -131,9 +138,11 @@ function requireNames(schema: Schema, mapped: boolean): void {
     }
   }
   visit(schema.fields)
-  if (mapped) return
+}
+
+function requirePlainNames(schema: Schema): void {
   for (const field of allFields(schema.fields)) {
-    if (!ODD.test(field.name)) continue
+    if (!ODD_NAME.test(field.name)) continue
     throw new SqlError(
       SqlState.invalidName,
       `column name "${field.name}" holds a character that Delta allows with column mapping only`,

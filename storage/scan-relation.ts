@@ -39,11 +39,59 @@ export async function scanRelation(
   connection: EngineConnection,
   scan: Scan,
 ): Promise<string> {
-  const { snapshot, files } = scan
-  if (files.length === 0) return emptyRelation(snapshot.schema)
+  if (scan.files.length === 0) return emptyRelation(scan.snapshot.schema)
+  const branches: string[] = []
+  for (const { signature, files } of await groupsOf(store, connection, scan)) {
+    branches.push(await branch(store, connection, scan.snapshot, signature, files, null))
+  }
+  return `(${branches.join(' UNION ALL ')})`
+}
+
+/** Columns of an identified relation beside the table's own: which file, and which row of it from 0. */
+export const FILE_COLUMN = '_lakegate_file'
+export const ROW_COLUMN = '_lakegate_row'
+
+/** A relation whose rows can be found again: FILE_COLUMN is an index into `files`. */
+export interface IdentifiedRelation {
+  readonly sql: string
+  readonly files: readonly DataFile[]
+}
+
+/** As scanRelation, with the columns FILE_COLUMN and ROW_COLUMN, both BIGINT, behind the table's. */
+export async function identifiedRelation(
+  store: ObjectStore,
+  connection: EngineConnection,
+  scan: Scan,
+): Promise<IdentifiedRelation> {
+  const ordered: DataFile[] = []
+  const branches: string[] = []
+  for (const { signature, files } of await groupsOf(store, connection, scan)) {
+    const base = ordered.length
+    branches.push(await branch(store, connection, scan.snapshot, signature, files, base))
+    ordered.push(...files)
+  }
+  const sql =
+    branches.length === 0
+      ? `(SELECT *, NULL::BIGINT AS ${FILE_COLUMN}, NULL::BIGINT AS ${ROW_COLUMN} FROM ${emptyRelation(scan.snapshot.schema)} WHERE false)`
+      : `(${branches.join(' UNION ALL ')})`
+  return { sql, files: ordered }
+}
+
+interface FileGroup {
+  readonly signature: ParquetSignature
+  readonly files: DataFile[]
+}
+
+/** The files of `scan` by what one read_parquet can read. */
+async function groupsOf(
+  store: ObjectStore,
+  connection: EngineConnection,
+  scan: Scan,
+): Promise<readonly FileGroup[]> {
+  const { files } = scan
   const urls = files.map((file) => urlOf(store, file))
   const signatures = await readSignatures(connection, urls)
-  const groups = new Map<string, { signature: ParquetSignature; files: DataFile[] }>()
+  const groups = new Map<string, FileGroup>()
   for (const [i, file] of files.entries()) {
     const signature = signatures.get(urls[i] ?? '')
     if (signature === undefined) continue
@@ -53,11 +101,7 @@ export async function scanRelation(
     if (group === undefined) groups.set(key, { signature, files: [file] })
     else group.files.push(file)
   }
-  const branches: string[] = []
-  for (const group of groups.values()) {
-    branches.push(await branch(store, connection, snapshot, group.signature, group.files))
-  }
-  return `(${branches.join(' UNION ALL ')})`
+  return [...groups.values()]
 }
 
 function urlOf(store: ObjectStore, file: DataFile): string {
@@ -76,6 +120,7 @@ async function branch(
   snapshot: Snapshot,
   signature: ParquetSignature,
   files: readonly DataFile[],
+  firstOrdinal: number | null,
 ): Promise<string> {
   const partitions = new Set(snapshot.metadata.partitionColumns.map((name) => name.toLowerCase()))
   const joined: string[] = []
@@ -85,6 +130,11 @@ async function branch(
       : columnExpression(snapshot, field, signature)
     return `${expression} AS ${quoteIdentifier(field.name)}`
   })
+  if (firstOrdinal !== null) {
+    requireVirtualColumns(signature)
+    items.push(`(file_index + ${firstOrdinal})::BIGINT AS ${FILE_COLUMN}`)
+    items.push(`file_row_number AS ${ROW_COLUMN}`)
+  }
   const names = files.map((file) => escapeGlob(urlOf(store, file)))
   const list =
     names.length > 20 && !names.some((name) => name.includes('\n'))
@@ -139,7 +189,7 @@ function requireVirtualColumns(signature: ParquetSignature): void {
     if (VIRTUAL.includes(node.name.toLowerCase())) {
       throw new SqlError(
         SqlState.featureNotSupported,
-        `a table with a column named "${node.name}" cannot be read with deletion vectors or partitions`,
+        `a table with a column named "${node.name}" cannot be read with deletion vectors or partitions, nor changed row by row`,
       )
     }
   }

@@ -2,6 +2,7 @@
 
 import { type EngineType, scalarType, type ScalarTypeName } from './engine-type.js'
 import { SqlError, SqlState } from './errors.js'
+import { parseLossless, printLossless } from './lossless-json.js'
 
 /** The primitive types of the Delta specification, by its names. */
 export type PrimitiveName =
@@ -59,7 +60,7 @@ export interface Schema {
 export function parseSchemaString(text: string): Schema {
   let json: unknown
   try {
-    json = JSON.parse(text)
+    json = parseLossless(text)
   } catch (thrown) {
     throw new SqlError(SqlState.dataCorrupted, 'the table schema is not JSON', { cause: thrown })
   }
@@ -144,7 +145,7 @@ function parseDataType(json: unknown): DataType {
  * Delta protocol, "Schema Serialization Format".
  */
 export function printSchemaString(schema: Schema): string {
-  return JSON.stringify(printDataType({ kind: 'struct', fields: schema.fields }))
+  return printLossless(printDataType({ kind: 'struct', fields: schema.fields }))
 }
 
 function printDataType(type: DataType): unknown {

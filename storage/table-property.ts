@@ -1,5 +1,7 @@
 /** Table properties: the texts of Delta's `delta.*` settings as values. */
 
+import { SqlError, SqlState } from './errors.js'
+
 const UNITS_MS: Readonly<Record<string, number>> = {
   millisecond: 1,
   second: 1000,
@@ -36,4 +38,130 @@ export function durationMs(text: string | undefined): number | null {
 export function checkpointInterval(configuration: { readonly [key: string]: string }): number {
   const interval = Number(configuration['delta.checkpointInterval'] ?? 10)
   return Number.isInteger(interval) && interval > 0 ? interval : 10
+}
+
+type PropertyKind =
+  | 'boolean'
+  | 'count'
+  | 'number'
+  | 'duration'
+  | 'text'
+  | 'system'
+  | readonly string[]
+
+/** The properties Delta knows, by their spelling; 'system' ones are kept by writers, not by users. */
+const PROPERTIES: { readonly [name: string]: PropertyKind } = {
+  'delta.appendOnly': 'boolean',
+  'delta.autoOptimize.autoCompact': ['true', 'false', 'auto', 'legacy'],
+  'delta.autoOptimize.optimizeWrite': 'boolean',
+  'delta.checkpoint.writeStatsAsJson': 'boolean',
+  'delta.checkpoint.writeStatsAsStruct': 'boolean',
+  'delta.checkpointInterval': 'count',
+  'delta.checkpointPolicy': ['classic', 'v2'],
+  'delta.checkpointRetentionDuration': 'duration',
+  'delta.columnMapping.maxColumnId': 'system',
+  'delta.columnMapping.mode': ['none', 'name', 'id'],
+  'delta.compatibility.symlinkFormatManifest.enabled': 'boolean',
+  'delta.dataSkippingNumIndexedCols': 'number',
+  'delta.dataSkippingStatsColumns': 'text',
+  'delta.deletedFileRetentionDuration': 'duration',
+  'delta.enableChangeDataFeed': 'boolean',
+  'delta.enableDeletionVectors': 'boolean',
+  'delta.enableExpiredLogCleanup': 'boolean',
+  'delta.enableIcebergCompatV1': 'boolean',
+  'delta.enableIcebergCompatV2': 'boolean',
+  'delta.enableIcebergCompatV3': 'boolean',
+  'delta.enableInCommitTimestamps': 'boolean',
+  'delta.enableRowTracking': 'boolean',
+  'delta.enableTypeWidening': 'boolean',
+  'delta.enableVariantShredding': 'boolean',
+  'delta.inCommitTimestampEnablementTimestamp': 'system',
+  'delta.inCommitTimestampEnablementVersion': 'system',
+  'delta.isolationLevel': ['Serializable', 'WriteSerializable'],
+  'delta.logRetentionDuration': 'duration',
+  'delta.parquet.compression.codec': [
+    'snappy',
+    'zstd',
+    'gzip',
+    'uncompressed',
+    'lz4_raw',
+    'lz4',
+    'brotli',
+  ],
+  'delta.randomPrefixLength': 'count',
+  'delta.randomizeFilePrefixes': 'boolean',
+  'delta.requireCheckpointProtectionBeforeVersion': 'system',
+  'delta.rowTracking.materializedRowCommitVersionColumnName': 'system',
+  'delta.rowTracking.materializedRowIdColumnName': 'system',
+  'delta.rowTrackingSuspended': 'system',
+  'delta.sampleRetentionDuration': 'duration',
+  'delta.setTransactionRetentionDuration': 'duration',
+  'delta.targetFileSize': 'text',
+  'delta.tuneFileSizesForRewrites': 'boolean',
+  'delta.universalFormat.enabledFormats': 'text',
+}
+
+const SPELLINGS: ReadonlyMap<string, string> = new Map(
+  Object.keys(PROPERTIES).map((name) => [name.toLowerCase(), name]),
+)
+
+/** How Delta spells a property that is given in any case; other names are answered as they are. */
+export function propertyName(name: string): string {
+  return SPELLINGS.get(name.toLowerCase()) ?? name
+}
+
+/**
+ * Refuses what may not be set as a table property: `delta.*` names that Delta does not have and
+ * values that they do not take (22023), and properties that writers keep themselves (55P02).
+ *
+ * `name` as `propertyName` gives it. Names outside of `delta.` are the users' own.
+ */
+export function requireProperty(name: string, value: string): void {
+  if (/^lakegate\./i.test(name)) throw kept(name)
+  if (!/^delta\./i.test(name)) return
+  if (name.startsWith('delta.constraints.')) {
+    throw new SqlError(SqlState.cantChangeRuntimeParam, `parameter "${name}" cannot be changed`, {
+      hint: 'Use ALTER TABLE … ADD CONSTRAINT and DROP CONSTRAINT.',
+    })
+  }
+  if (name.startsWith('delta.feature.')) {
+    if (/^(supported|enabled)$/.test(value)) return
+    throw invalid(name, value)
+  }
+  const kind = PROPERTIES[name]
+  if (kind === undefined) {
+    throw new SqlError(SqlState.invalidParameterValue, `unrecognized parameter "${name}"`)
+  }
+  if (kind === 'system') throw kept(name)
+  const isValid =
+    kind === 'boolean'
+      ? /^(true|false)$/i.test(value)
+      : kind === 'count'
+        ? /^[1-9]\d{0,8}$/.test(value)
+        : kind === 'number'
+          ? /^(-1|\d{1,9})$/.test(value)
+          : kind === 'duration'
+            ? durationMs(value) !== null
+            : kind === 'text' || kind.includes(value)
+  if (!isValid) throw invalid(name, value)
+}
+
+/** 55P02 for properties that may not be taken away. */
+export function requireRemovable(name: string): void {
+  const isFixed =
+    PROPERTIES[name] === 'system' ||
+    name === 'delta.columnMapping.mode' ||
+    /^(delta\.constraints|lakegate)\./.test(name)
+  if (isFixed) throw kept(name)
+}
+
+function kept(name: string): SqlError {
+  return new SqlError(SqlState.cantChangeRuntimeParam, `parameter "${name}" cannot be changed`)
+}
+
+function invalid(name: string, value: string): SqlError {
+  return new SqlError(
+    SqlState.invalidParameterValue,
+    `invalid value for parameter "${name}": "${value}"`,
+  )
 }

@@ -8,7 +8,7 @@ import { resolvePath } from './file-path.js'
 import { commitPath } from './log-path.js'
 import type { ObjectStore } from './object-store.js'
 import { readCheckpointFile } from './checkpoint-actions.js'
-import { type CheckpointStart, listLog } from './log-segment.js'
+import { type CheckpointStart, listLog, readCheckpointHint } from './log-segment.js'
 import { readCommit } from './snapshot.js'
 
 /**
@@ -23,22 +23,36 @@ export async function readTombstones(
   version: number,
   afterMs: number,
 ): Promise<readonly RemoveFile[]> {
-  const log = await listLog(store, tablePath)
-  const starts: readonly (CheckpointStart | null)[] = [
-    ...log.checkpoints.filter((start) => start.version <= version).reverse(),
-    null,
-  ]
+  // Listing what came before the last checkpoint would cost more with every version.
+  const hint = await readCheckpointHint(store, tablePath)
   let failure: unknown
-  for (const start of starts) {
-    try {
-      return await replay(store, connection, tablePath, start, version, afterMs)
-    } catch (thrown) {
-      // A checkpoint that cannot be read is no loss while an older start still exists.
-      if (!(thrown instanceof SqlError) || thrown.sqlState !== SqlState.dataCorrupted) throw thrown
-      failure ??= thrown
+  for (const from of hint === null || hint > version ? [0] : [hint, 0]) {
+    const starts: (CheckpointStart | null)[] = await startsOf(store, tablePath, version, from)
+    if (from === 0) starts.push(null)
+    for (const start of starts) {
+      try {
+        return await replay(store, connection, tablePath, start, version, afterMs)
+      } catch (thrown) {
+        // A checkpoint that cannot be read is no loss while an older start still exists.
+        if (!(thrown instanceof SqlError) || thrown.sqlState !== SqlState.dataCorrupted) {
+          throw thrown
+        }
+        failure ??= thrown
+      }
     }
   }
   throw failure
+}
+
+/** The checkpoints of versions `from` to `version`, newest first. */
+async function startsOf(
+  store: ObjectStore,
+  tablePath: string,
+  version: number,
+  from: number,
+): Promise<CheckpointStart[]> {
+  const { checkpoints } = await listLog(store, tablePath, from)
+  return checkpoints.filter((start) => start.version <= version).reverse()
 }
 
 async function replay(

@@ -1,8 +1,15 @@
 /** UPDATE and DELETE. */
 
 import { type PgType, pgType } from '../../catalog/pg-types.js'
-import { describeChange, runChange } from '../change-rows.js'
+import { describeRowChange, runRowChange } from '../apply-rows.js'
+import type { ParsedStatement } from '../parse.js'
+import type { RowChangeKind } from '../row-change.js'
+import { rowChangeKind } from '../row-change-kind.js'
+import { assert } from '../../storage/errors.js'
+import { returningNodes } from '../returning.js'
 import { declaredParameters, type StatementKind, type StatementShape } from '../statement-kind.js'
+import type { Node } from '../syntax-tree.js'
+import { runDeleteAll } from '../truncate.js'
 import { changeTemporary, describeTemporaryChange } from '../temporary-change.js'
 import { temporaryTarget } from './temporary-table.js'
 
@@ -26,25 +33,40 @@ function changeKind(kind: 'UPDATE' | 'DELETE'): StatementKind {
       const { session, statement, fields, oids } = shape
       const table = temporaryTarget(session, fields)
       const context = session.queryContext()
-      const found =
-        table === undefined
-          ? await describeChange(statement, fields, kind, oids, context)
-          : await describeTemporaryChange(statement, fields, kind, oids, context, table)
-      return { parameterTypes: parametersFound(shape, found), columns: null }
+      if (table !== undefined) {
+        const found = await describeTemporaryChange(statement, fields, kind, oids, context, table)
+        return { parameterTypes: parametersFound(shape, found), columns: null }
+      }
+      const { parameterTypes, columns } = await describeRowChange(
+        { statement, fields, oids, context },
+        kindFor(statement, fields),
+      )
+      return { parameterTypes: parametersFound(shape, parameterTypes), columns }
     },
     open: ({ session, statement, fields, values, oids, cancellation }) => {
       const table = temporaryTarget(session, fields)
       const context = session.queryContext()
-      return table === undefined
-        ? runChange(statement, fields, kind, values, context, cancellation, oids)
-        : changeTemporary(session.temporary, table, kind, {
-            statement,
-            fields,
-            values,
-            oids,
-            context,
-            cancellation,
-          })
+      const call = { statement, fields, values, oids, context, cancellation }
+      if (table !== undefined) return changeTemporary(session.temporary, table, kind, call)
+      return kind === 'DELETE' && isWhole(fields)
+        ? runDeleteAll(statement, fields, context)
+        : runRowChange(call, kindFor(statement, fields))
     },
   }
+}
+
+function kindFor(statement: ParsedStatement, fields: Node): RowChangeKind {
+  const kind = rowChangeKind(statement, fields)
+  assert(kind !== undefined, 'UPDATE and DELETE change rows')
+  return kind
+}
+
+/** Whether a DELETE takes every row, and shows none. */
+function isWhole(fields: Node): boolean {
+  return (
+    fields.whereClause === undefined &&
+    fields.usingClause === undefined &&
+    fields.withClause === undefined &&
+    returningNodes(fields).length === 0
+  )
 }

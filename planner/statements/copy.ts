@@ -1,4 +1,4 @@
-/** COPY of a table or a query to the client. */
+/** COPY of a table or a query to the client; COPY FROM is copy-from.ts. */
 
 import { quoteIdentifier } from '../../storage/engine.js'
 import { assert, SqlError, SqlState } from '../../storage/errors.js'
@@ -9,13 +9,14 @@ import { notSupported } from '../refusal.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
 import { kindOf, listOf, namesOf, type Node } from '../syntax-tree.js'
 import { wrappedStatement } from '../wrapped-statement.js'
+import { copyFrom } from './copy-from.js'
 import { openSelect } from './select.js'
 
 export const COPY: StatementKind = { open: copy }
 
 async function copy(call: StatementCall): Promise<Execution> {
   const { session, statement, fields, values, cancellation } = call
-  if (fields.is_from === true) throw notSupported('COPY FROM')
+  if (fields.is_from === true) return copyFrom(call)
   if (fields.filename !== undefined || fields.is_program === true) {
     throw new SqlError(SqlState.insufficientPrivilege, 'permission denied to COPY to a file', {
       hint: "Use COPY … TO STDOUT or psql's \\copy.",

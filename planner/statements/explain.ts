@@ -13,7 +13,9 @@ import { notSupported } from '../refusal.js'
 import { declaredParameters, type StatementCall, type StatementKind } from '../statement-kind.js'
 import { kindOf, listOf, type Node } from '../syntax-tree.js'
 import { wrappedStatement } from '../wrapped-statement.js'
+import { explainChange } from './explain-change.js'
 import { preparedExecution } from './prepare.js'
+import { temporaryTarget } from './temporary-table.js'
 
 export const EXPLAIN: StatementKind = {
   describe: (shape) => ({
@@ -22,6 +24,8 @@ export const EXPLAIN: StatementKind = {
   }),
   open: explain,
 }
+
+const CHANGES = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
 
 /** PostgreSQL's options; what DuckDB cannot tell is left out of the answer. */
 const OPTIONS = new Set([
@@ -49,6 +53,26 @@ async function explain(call: StatementCall): Promise<Execution> {
   const analyze = booleanOption(options, 'analyze')
   const format = formatOf(options)
   const { statement, values } = await explained(call)
+  const changed = statement.tree === null ? '' : kindOf(statement.tree)
+  if (CHANGES.has(changed) && format === 'text') {
+    const inner = (statement.tree?.[changed] ?? {}) as Node
+    if (temporaryTarget(session, inner) === undefined) {
+      const lines = await explainChange(
+        {
+          statement,
+          fields: inner,
+          values,
+          oids: [],
+          context: session.queryContext(),
+          cancellation,
+        },
+        analyze,
+        scanLine,
+        () => session.dispatch.open(statement, values, cancellation),
+      )
+      return planRows(lines)
+    }
+  }
   if (!isQuery(statement.tree)) throw notSupported('EXPLAIN of this statement')
   if (routeOf(statement, session.catalogSession()) === 'catalog') {
     const whole = call.statement
@@ -105,6 +129,10 @@ async function plan(
   )
   const text = rows.map((row) => String(row.at(-1) ?? '')).join('\n')
   const lines = format === 'json' ? [jsonPlan(text, scans)] : textPlan(text, scans)
+  return planRows(lines)
+}
+
+function planRows(lines: readonly string[]): Execution {
   return taggedRows(
     [textColumn('QUERY PLAN')],
     lines.map((line): Scalar[] => [line]),
@@ -125,12 +153,14 @@ function jsonPlan(plan: string, scans: readonly ScannedTable[]): string {
 }
 
 function textPlan(plan: string, scans: readonly ScannedTable[]): string[] {
-  const lines = scans.map(
-    ({ name, scan }) =>
-      `Delta Scan on ${name} version ${scan.snapshot.version}: ` +
-      `${scan.files.length} of ${scan.snapshot.files.length} files ` +
-      `(${scan.filesAfterPartitions} after partition pruning, ${scan.files.length} after statistics), ` +
-      `${scan.sizeBytes} bytes`,
+  return [...scans.map(scanLine), ...plan.split('\n')]
+}
+
+function scanLine({ name, scan }: ScannedTable): string {
+  return (
+    `Delta Scan on ${name} version ${scan.snapshot.version}: ` +
+    `${scan.files.length} of ${scan.snapshot.files.length} files ` +
+    `(${scan.filesAfterPartitions} after partition pruning, ${scan.files.length} after statistics), ` +
+    `${scan.sizeBytes} bytes`
   )
-  return [...lines, ...plan.split('\n')]
 }

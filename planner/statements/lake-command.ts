@@ -1,20 +1,29 @@
-/** The lake's own commands: DESCRIBE HISTORY, DESCRIBE DETAIL, and those that maintain tables. */
+/** The lake's own commands: DESCRIBE HISTORY, DETAIL and tables, SHOW TBLPROPERTIES, those that maintain tables. */
 
 import { Oid } from '../../catalog/pg-types.js'
 import type { TableName } from '../../catalog/catalog.js'
 import { scalarType } from '../../storage/engine-type.js'
 import type { Scalar } from '../../storage/engine-value.js'
-import { listCommits, readCommitInfo } from '../../storage/snapshot.js'
+import { listCommits, readCommitInfo, type Snapshot } from '../../storage/snapshot.js'
+import { propertyName } from '../../storage/table-property.js'
+import { sparkColumnType, sparkTypeName } from '../../storage/type-name.js'
+import { deltaTypeOf } from '../create-table.js'
 import type { LakeCommand } from '../lake-syntax.js'
+import { parseStatements } from '../parse.js'
+import type { MaintenanceCommand } from '../maintenance-syntax.js'
 import type { Execution } from '../portal.js'
+import { describeQuery } from '../query.js'
 import { computedColumn, readyRows, textColumn } from '../ready-rows.js'
 import { notSupported, undefinedRelation } from '../refusal.js'
 import type { ResultColumn } from '../result.js'
 import type { SessionContext } from '../session-context.js'
+import { type SqlType, sqlType, typeName } from '../sql-type.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
+import { findTarget } from '../write-target.js'
 import { OPTIMIZE_COLUMNS, optimize } from './optimize.js'
 import { RESTORE_COLUMNS, restore } from './restore.js'
 import { VACUUM_COLUMNS, vacuum } from './vacuum.js'
+import { temporaryTableNamed } from './temporary-table.js'
 
 export const LAKE_COMMAND: StatementKind = {
   describe: ({ statement }) => ({
@@ -39,15 +48,44 @@ async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execu
       return vacuum(call, lakeCommand)
     case 'restore':
       return restore(call, lakeCommand)
+    default:
+      return readyRows(columnsOf(lakeCommand) ?? [], await rowsOf(session, lakeCommand))
   }
-  const { catalog } = session.gateway
-  const found = await catalog.resolve(lakeCommand.name, session.settings.searchPath())
-  if (found?.kind !== 'table') throw undefinedRelation(lakeCommand.name)
-  const columns = columnsOf(lakeCommand) ?? []
-  if (lakeCommand.kind === 'describe-history') {
-    return readyRows(columns, await history(session, found.table, lakeCommand.limit))
+}
+
+async function rowsOf(
+  session: SessionContext,
+  lakeCommand: Exclude<LakeCommand, MaintenanceCommand | { kind: 'unsupported' }>,
+): Promise<readonly Scalar[][]> {
+  switch (lakeCommand.kind) {
+    case 'describe-history':
+      return history(session, await committed(session, lakeCommand.name), lakeCommand.limit)
+    case 'describe-detail':
+      return [await detail(session, await committed(session, lakeCommand.name))]
+    case 'describe-table':
+      return described(session, lakeCommand.name, lakeCommand.extended)
+    case 'show-properties':
+      return properties(await seen(session, lakeCommand.name), lakeCommand.property)
   }
-  return readyRows(columns, [await detail(session, found.table)])
+}
+
+/** A table that others see too, by its name. */
+async function committed(session: SessionContext, name: readonly string[]): Promise<TableName> {
+  const found = await session.gateway.catalog.resolve(name, session.settings.searchPath())
+  if (found?.kind !== 'table') throw undefinedRelation(name)
+  return found.table
+}
+
+/** A table as this session sees it, what its block has changed included. */
+async function seen(
+  session: SessionContext,
+  name: readonly string[],
+): Promise<{ readonly table: TableName; readonly snapshot: Snapshot }> {
+  const [relname, schemaname] = [name.at(-1), name.at(-2)]
+  const range = { relname, ...(schemaname === undefined ? {} : { schemaname }) }
+  // There is no place to tell: the command's name is all of it.
+  const { table, snapshot } = await findTarget(range, session.queryContext(), 0)
+  return { table, snapshot }
 }
 
 async function history(
@@ -60,12 +98,22 @@ async function history(
   return Promise.all(
     commits.map(async ({ version, timestampMs }) => {
       const info = await readCommitInfo(store, path, version)
+      const read = info?.readVersion
       return [
         BigInt(version),
         BigInt(timestampMs) * 1000n,
+        textOf(info?.userId),
+        textOf(info?.userName),
         textOf(info?.operation),
         textOf(info?.operationParameters),
+        textOf(info?.job),
+        textOf(info?.notebook),
+        textOf(info?.clusterId),
+        typeof read === 'number' ? BigInt(read) : null,
+        textOf(info?.isolationLevel),
+        typeof info?.isBlindAppend === 'boolean' ? info.isBlindAppend : null,
         textOf(info?.operationMetrics),
+        textOf(info?.userMetadata),
         textOf(info?.engineInfo),
       ]
     }),
@@ -82,45 +130,172 @@ async function detail(session: SessionContext, table: TableName): Promise<Scalar
   const snapshot = await snapshots.latest(table.path)
   if (snapshot === null) throw undefinedRelation([table.layer, table.name])
   const { metadata, protocol } = snapshot
+  const modifiedMs = (await listCommits(store, table.path)).at(-1)?.timestampMs
+  const features = [
+    ...new Set([...(protocol.readerFeatures ?? []), ...(protocol.writerFeatures ?? [])]),
+  ]
   return [
     'delta',
     metadata.id,
     `${table.layer}.${table.name}`,
     metadata.description ?? null,
     `${store.root}/${table.path}`,
+    metadata.createdTime === undefined || metadata.createdTime === null
+      ? null
+      : BigInt(metadata.createdTime) * 1000n,
+    modifiedMs === undefined ? null : BigInt(modifiedMs) * 1000n,
     BigInt(snapshot.version),
     metadata.partitionColumns.join(', '),
+    clusteringColumns(snapshot).join(', '),
     BigInt(snapshot.files.length),
     BigInt(snapshot.sizeBytes),
     JSON.stringify(metadata.configuration),
     protocol.minReaderVersion,
     protocol.minWriterVersion,
+    features.sort().join(', '),
   ]
+}
+
+/** Columns by which the table is clustered, by the names they have now. */
+function clusteringColumns({ domains, schema }: Snapshot): readonly string[] {
+  const text = domains.get('delta.clustering')
+  if (text === undefined) return []
+  const { clusteringColumns: paths } = JSON.parse(text) as {
+    readonly clusteringColumns?: readonly (readonly string[])[]
+  }
+  return (paths ?? []).map(([first, ...rest]) => {
+    const field = schema.fields.find(
+      (one) => (one.metadata['delta.columnMapping.physicalName'] ?? one.name) === first,
+    )
+    return [field?.name ?? first, ...rest].join('.')
+  })
+}
+
+/** As Spark describes tables: columns, then the partition's, then what the table is. */
+async function described(
+  session: SessionContext,
+  name: readonly string[],
+  extended: boolean,
+): Promise<Scalar[][]> {
+  const temporary = temporaryTableNamed(session, name)
+  if (temporary !== undefined) {
+    return temporary.columns.map((column) => [column.name, shownType(column.type), null])
+  }
+  const context = session.queryContext()
+  const found = await session.gateway.catalog.resolve(name, context.searchPath)
+  if (found?.kind === 'view') {
+    const [statement] = parseStatements(found.view.definition)
+    if (statement === undefined) throw undefinedRelation(name)
+    const { columns } = await describeQuery(statement, [], context)
+    return columns.map((column, i) => [
+      found.view.columns[i] ?? column.name,
+      shownType(sqlType(column.pgType.oid, column.pgType.typmod)),
+      null,
+    ])
+  }
+  const { table, snapshot } = await seen(session, name)
+  const { schema, metadata } = snapshot
+  const rows: Scalar[][] = schema.fields.map((field) => [
+    field.name,
+    sparkColumnType(field),
+    textOf(field.metadata.comment),
+  ])
+  const partitions = metadata.partitionColumns.flatMap((one) =>
+    rows.filter(([column]) => column === one),
+  )
+  if (partitions.length > 0) {
+    rows.push(['# Partition Information', '', ''], ['# col_name', 'data_type', 'comment'])
+    rows.push(...partitions)
+  }
+  if (!extended) return rows
+  const { configuration } = metadata
+  const pairs = Object.keys(configuration)
+    .sort()
+    .map((key) => `${key}=${configuration[key]}`)
+  rows.push(
+    ['', '', ''],
+    ['# Detailed Table Information', '', ''],
+    ['Name', `${table.layer}.${table.name}`, ''],
+    ...(metadata.description ? [['Comment', metadata.description, '']] : []),
+    ['Location', `${session.gateway.store.root}/${table.path}`, ''],
+    ['Provider', 'delta', ''],
+    ['Table Properties', `[${pairs.join(',')}]`, ''],
+  )
+  return rows
+}
+
+function shownType(type: SqlType): string {
+  try {
+    return sparkTypeName(deltaTypeOf(type))
+  } catch {
+    return typeName(type)
+  }
+}
+
+/** Properties by name; the versions of the protocol are among them, as in Spark. */
+function properties(
+  { table, snapshot }: { readonly table: TableName; readonly snapshot: Snapshot },
+  property: string | null,
+): Scalar[][] {
+  const { protocol, metadata } = snapshot
+  const features = [...(protocol.readerFeatures ?? []), ...(protocol.writerFeatures ?? [])]
+  const all = new Map<string, string>([
+    ...Object.entries(metadata.configuration),
+    ['delta.minReaderVersion', String(protocol.minReaderVersion)],
+    ['delta.minWriterVersion', String(protocol.minWriterVersion)],
+    ...features.map((feature) => [`delta.feature.${feature}`, 'supported'] as const),
+  ])
+  if (property === null) {
+    return [...all.keys()].sort().map((key) => [key, all.get(key) ?? null])
+  }
+  const key = propertyName(property)
+  const value = all.get(key)
+  return [[key, value ?? `Table ${table.layer}.${table.name} does not have property: ${property}`]]
 }
 
 function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
   const long = (name: string): ResultColumn => computedColumn(name, Oid.int8, scalarType('BIGINT'))
   const int = (name: string): ResultColumn => computedColumn(name, Oid.int4, scalarType('INTEGER'))
+  const time = (name: string): ResultColumn =>
+    computedColumn(name, Oid.timestamptz, scalarType('TIMESTAMPTZ'))
   switch (lakeCommand.kind) {
     case 'describe-history':
       return [
         long('version'),
-        computedColumn('timestamp', Oid.timestamptz, scalarType('TIMESTAMPTZ')),
-        ...['operation', 'operation_parameters', 'operation_metrics', 'engine_info'].map(
-          textColumn,
-        ),
+        time('timestamp'),
+        ...[
+          'user_id',
+          'user_name',
+          'operation',
+          'operation_parameters',
+          'job',
+          'notebook',
+          'cluster_id',
+        ].map(textColumn),
+        long('read_version'),
+        textColumn('isolation_level'),
+        computedColumn('is_blind_append', Oid.bool, scalarType('BOOLEAN')),
+        ...['operation_metrics', 'user_metadata', 'engine_info'].map(textColumn),
       ]
     case 'describe-detail':
       return [
         ...['format', 'id', 'name', 'description', 'location'].map(textColumn),
+        time('created_at'),
+        time('last_modified'),
         long('version'),
         textColumn('partition_columns'),
+        textColumn('clustering_columns'),
         long('num_files'),
         long('size_in_bytes'),
         textColumn('properties'),
         int('min_reader_version'),
         int('min_writer_version'),
+        textColumn('table_features'),
       ]
+    case 'describe-table':
+      return ['col_name', 'data_type', 'comment'].map(textColumn)
+    case 'show-properties':
+      return ['key', 'value'].map(textColumn)
     case 'optimize':
     case 'reorg':
       return OPTIMIZE_COLUMNS

@@ -1,7 +1,7 @@
 /** Tables of the session and of the lake told apart; DROP TABLE and TRUNCATE of both. */
 
 import { SqlError, SqlState } from '../../storage/errors.js'
-import { runTruncate } from '../change-rows.js'
+import { runTruncate } from '../truncate.js'
 import type { Execution } from '../portal.js'
 import { command } from '../ready-rows.js'
 import { notSupported } from '../refusal.js'
@@ -71,7 +71,7 @@ export async function dropTables(
         SqlState.activeSqlTransaction,
         'DROP TABLE cannot run inside a transaction block',
       )
-    } else await catalog.dropTable(found.table.path)
+    } else await catalog.remove({ tables: [found.table] })
   }
   return command('DROP TABLE')
 }

@@ -155,9 +155,8 @@ async function vacuumAll(
   const found: { readonly table: TableName; readonly droppedMs?: number }[] = (
     await catalog.tables()
   ).map((table) => ({ table }))
-  for (const { path, droppedMs } of await catalog.droppedTables()) {
-    const [layer = '', name = ''] = path.split('/')
-    found.push({ table: { layer, name, path }, droppedMs })
+  for (const { layer, name, path, droppedMs } of await catalog.dropped()) {
+    if (droppedMs !== undefined) found.push({ table: { layer, name, path }, droppedMs })
   }
   for (const { table, droppedMs } of found) {
     cancellation.check()

@@ -62,7 +62,7 @@ export async function dropViews(
     if (found?.kind === 'table') {
       throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a view`)
     }
-    if (found !== null) await catalog.dropView(found.view.layer, found.view.name)
+    if (found !== null) await catalog.remove({ views: [found.view] })
     else session.missing('view', name, missingOk)
   }
   return command('DROP VIEW')

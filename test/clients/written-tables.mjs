@@ -7,7 +7,7 @@
  */
 
 import { existsSync, readdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { writeCheckpoint } from '../../dist/storage/checkpoint-writer.js'
 import { writeDataFiles } from '../../dist/storage/data-file.js'
 import {
@@ -24,6 +24,7 @@ import { scanRelation } from '../../dist/storage/scan-relation.js'
 import { parseSchemaString } from '../../dist/storage/schema.js'
 import { liveFiles, loadSnapshot } from '../../dist/storage/snapshot.js'
 import { Transaction } from '../../dist/storage/transaction.js'
+import { ALTERED, writeAlteredTables } from './altered-tables.mjs'
 
 const [mode, folder] = process.argv.slice(2)
 const store = new LocalStore(folder)
@@ -257,8 +258,13 @@ async function write(name, table) {
   transaction.add((await writeDataFiles(store, connection, defined, { query: table.query })).files)
   await commit(transaction, 'CREATE TABLE AS SELECT')
   await table.after?.(name)
+  await expect(name, table.rows ?? table.query)
+}
+
+/** Keeps the rows that a table must hold beside it. */
+async function expect(name, rows) {
   await connection.run(
-    `COPY (${table.rows ?? table.query}) TO '${join(folder, `${name}.parquet`)}' (FORMAT parquet, KV_METADATA {'org.apache.spark.version': '3.5.0'})`,
+    `COPY (${rows}) TO '${join(folder, `${name}.parquet`)}' (FORMAT parquet, KV_METADATA {'org.apache.spark.version': '3.5.0'})`,
   )
 }
 
@@ -288,6 +294,12 @@ let passed = 0
 let failed = 0
 for (const [name, table] of Object.entries(TABLES)) {
   if (mode === 'write') await write(name, table)
+  if (await check(name)) passed++
+  else failed++
+}
+if (mode === 'write') await writeAlteredTables(resolve(folder))
+for (const [name, { rows }] of Object.entries(ALTERED)) {
+  if (mode === 'write') await expect(name, rows)
   if (await check(name)) passed++
   else failed++
 }

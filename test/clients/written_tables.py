@@ -12,6 +12,8 @@ folder = os.environ["LAKEGATE_WRITTEN_TABLES"]
 # Features that delta-rs does not write: such tables are only read.
 READ_ONLY = {"types_by_name", "types_by_id", "odd_names", "partitioned_by_name", "vectors", "vectors_and_checkpoint",
              "constrained", "tracked", "clustered", "empty"}
+# delta-rs has no type widening, and says so.
+NOT_READ = {"altered_widened": "typeWidening"}
 
 
 def differences(left, right, columns):
@@ -31,6 +33,14 @@ def differences(left, right, columns):
 for path in sorted(glob.glob(f"{folder}/*/_delta_log")):
     table_path = os.path.dirname(path)
     name = os.path.basename(table_path)
+    if name in NOT_READ:
+        try:
+            DeltaTable(table_path).to_pyarrow_table()
+            refusal = "none"
+        except Exception as error:  # noqa: BLE001
+            refusal = str(error)
+        check(f"delta-rs refuses {name}", True, NOT_READ[name].lower() in refusal.lower())
+        continue
     try:
         table = DeltaTable(table_path)
         rows = QueryBuilder().register("t", table).execute("SELECT * FROM t").read_all()
@@ -42,7 +52,7 @@ for path in sorted(glob.glob(f"{folder}/*/_delta_log")):
         check(f"delta-rs tells the history of {name}", True, len(table.history()) > 0)
         actions = pa.table(table.get_add_actions(flatten=True))
         check(f"delta-rs reads the statistics of {name}", name != "empty", actions.num_rows > 0)
-        if name not in READ_ONLY:
+        if name not in READ_ONLY and not name.startswith("altered_"):
             write_deltalake(table_path, expected, mode="append")
             pq.write_table(expected, f"{folder}/{name}.appended.parquet")
             check(f"delta-rs appends to {name}", table.version() + 1, DeltaTable(table_path).version())

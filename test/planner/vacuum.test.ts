@@ -51,11 +51,11 @@ interface Made {
 }
 
 /** A table of one row that was updated twice: three files, of which one is live. */
-async function updatedTable(): Promise<Made> {
+async function updatedTable(properties = ''): Promise<Made> {
   const table = `v${nextTable++}`
   const name = `silver.${table}`
   const folder = join(gateway.lake, 'silver', table)
-  await client.query(`CREATE TABLE ${name} AS SELECT 1 AS id`)
+  await client.query(`CREATE TABLE ${name} ${properties} AS SELECT 1 AS id`)
   await client.query(`UPDATE ${name} SET id = 2`)
   await client.query(`UPDATE ${name} SET id = 3`)
   const files = (): string[] => readdirSync(folder).filter((one) => !/^[._]/.test(one))
@@ -204,16 +204,18 @@ describe("PostgreSQL's own words", () => {
     expect(await rowsOf('SELECT sum(id)::int FROM silver.bloated')).toEqual([[6]])
   })
 
-  it('VACUUM of everything empties tables that were dropped, once they are old', async () => {
-    const { name, folder, files } = await updatedTable()
-    await client.query(`DROP TABLE ${name}`)
-    age(folder, 8)
+  it('VACUUM of everything empties tables that were dropped longer ago than they keep files', async () => {
+    const kept = await updatedTable()
+    const emptied = await updatedTable(
+      "TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval 0 hours')",
+    )
+    for (const { name, folder } of [kept, emptied]) {
+      await client.query(`DROP TABLE ${name}`)
+      age(folder, 8)
+    }
     await client.query('VACUUM')
-    expect(files().length).toBe(3)
-    const catalog = join(gateway.lake, '_lakegate', 'catalog')
-    age(catalog, 8)
-    await client.query('VACUUM')
-    expect(files().length).toBe(0)
-    expect(await codeOf(`SELECT * FROM ${name}`)).toBe('42P01')
+    expect(kept.files().length).toBe(3)
+    expect(emptied.files().length).toBe(0)
+    expect(await codeOf(`SELECT * FROM ${emptied.name}`)).toBe('42P01')
   })
 })

@@ -18,11 +18,11 @@ export interface TestGateway {
   close(): Promise<void>
 }
 
-/** Starts a gateway on a demonstration lake of its own. */
+/** Starts a gateway on a demonstration lake of its own, or beside another one on `lake`. */
 export async function startGateway(
-  options: { readonly password?: string } = {},
+  options: { readonly password?: string; readonly lake?: string } = {},
 ): Promise<TestGateway> {
-  const lake = mkdtempSync(join(tmpdir(), 'lakegate-lake-'))
+  const lake = options.lake ?? mkdtempSync(join(tmpdir(), 'lakegate-lake-'))
   const config = readConfig(
     ['--port=0', '--http-port=0', '--shutdown-timeout-ms=200'],
     options.password === undefined ? {} : { LAKEGATE_PASSWORD: options.password },
@@ -30,7 +30,7 @@ export async function startGateway(
   const engine = await Engine.open({ allowedDirectories: [lake], tempDirectory: '' })
   const store = new LocalStore(lake)
   const connection = await engine.connect()
-  await createDemoLake(store, connection)
+  if (options.lake === undefined) await createDemoLake(store, connection)
   connection.close()
   const gateway = await Gateway.open({
     store,
@@ -50,7 +50,7 @@ export async function startGateway(
       await gateway.settle()
       gateway.close()
       await engine.close()
-      rmSync(lake, { recursive: true, force: true })
+      if (options.lake === undefined) rmSync(lake, { recursive: true, force: true })
     },
   }
 }

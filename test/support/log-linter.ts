@@ -92,6 +92,7 @@ export async function lintTable(
   const domains = new Map<string, Json>()
   let metadata: Json | null = null
   let protocol: Json | null = null
+  let definitions = 0
   let maxColumnId = -1
   let inCommitMs = Number.NEGATIVE_INFINITY
   const commits: Json[][] = []
@@ -128,10 +129,15 @@ export async function lintTable(
         if (typeof value !== 'string') at(`metric ${name} is not a string`)
       }
       const changes = actions.some((action) => action.remove !== undefined)
+      // One commit may make a table and alter it.
+      if (/COLUMN|ALTER/.test(JSON.stringify(info.operationParameters ?? ''))) definitions++
       if (info.isBlindAppend === true && changes) at('a blind append removes')
     }
     for (const action of actions) {
-      if (action.metaData !== undefined) metadata = action.metaData as Json
+      if (action.metaData !== undefined) {
+        metadata = action.metaData as Json
+        definitions++
+      }
       if (action.protocol !== undefined) protocol = action.protocol as Json
       if (action.txn !== undefined) {
         const txn = action.txn as Json
@@ -211,7 +217,8 @@ export async function lintTable(
   for (const name of names) lintCompaction(log, name, commits, fault)
   if (metadata !== null && protocol !== null) {
     for (const file of live.values()) {
-      await lintDataFile(root, tablePath, metadata, protocol, file, connection, fault)
+      const isAltered = definitions > 1
+      await lintDataFile(root, tablePath, metadata, protocol, file, connection, fault, isAltered)
     }
   }
   const orphans = readdirSync(table, { recursive: true })
@@ -313,6 +320,7 @@ function lintProtocol(protocol: Json, metadata: Json, at: (text: string) => void
     ['generatedColumns', /"delta.generationExpression"/.test(metadata.schemaString as string)],
     ['allowColumnDefaults', /"CURRENT_DEFAULT"/.test(metadata.schemaString as string)],
     ['invariants', /"nullable":false/.test(metadata.schemaString as string)],
+    ['typeWidening', /"delta.typeChanges"/.test(metadata.schemaString as string)],
     [
       'checkConstraints',
       Object.keys(configuration).some((key) => key.startsWith('delta.constraints.')),
@@ -484,6 +492,10 @@ function parquetType(type: string): string {
   return `${stored} DECIMAL ${type}`
 }
 
+/**
+ * Of an altered table, `isAltered`, files may lack columns that were added later, hold those that
+ * were dropped, be without ids, and be of types that were widened.
+ */
 async function lintDataFile(
   root: string,
   tablePath: string,
@@ -492,6 +504,7 @@ async function lintDataFile(
   file: File,
   connection: EngineConnection,
   fault: (text: string) => void,
+  isAltered: boolean,
 ): Promise<void> {
   const path = join(root, tablePath, decodeURIComponent(file.path))
   const at = (text: string): void => fault(`${file.path}: ${text}`)
@@ -499,22 +512,35 @@ async function lintDataFile(
   const url = quoteLiteral(escapeGlob(path))
   const relation = `read_parquet(${url}, hive_partitioning = false)`
   const partitions = partitionNames(metadata)
-  const fields = fieldsOf(metadata).filter(
+  const stored = fieldsOf(metadata).filter(
     (field) => !partitions.includes(physical(field)) && field.type !== 'void',
   )
   const mapped = ((metadata.configuration as Json)['delta.columnMapping.mode'] ?? 'none') !== 'none'
   const nodes = await connection.query(
     `SELECT name, coalesce(num_children, 0)::INTEGER, field_id::INTEGER, type, converted_type, precision::INTEGER, scale::INTEGER, logical_type FROM parquet_schema(${url})`,
   )
+  const columns: string[] = []
+  for (let i = 1; i < nodes.length; i += 1 + descendants(nodes, i)) {
+    columns.push(String(nodes[i]?.[0]))
+  }
+  const fields = isAltered
+    ? columns.flatMap((name) => stored.filter((field) => physical(field) === name))
+    : stored
+  for (const field of stored) {
+    if (!field.nullable && !columns.includes(physical(field))) at(`no column ${physical(field)}`)
+  }
   let position = 1
   const visit = (expected: readonly Field[], count: number, names: string): void => {
     if (count !== expected.length) at(`${count} columns instead of ${expected.length} ${names}`)
     for (const field of expected) {
+      while (isAltered && position < nodes.length && nodes[position]?.[0] !== physical(field)) {
+        position += 1 + descendants(nodes, position)
+      }
       const [name, children, id, type, converted, precision, scale, logical] =
         nodes[position++] ?? []
       if (name !== physical(field)) at(`column ${String(name)} instead of ${physical(field)}`)
       const wantedId = mapped ? field.metadata['delta.columnMapping.id'] : null
-      if (id !== wantedId)
+      if (id !== wantedId && !(isAltered && id === null))
         at(`column ${String(name)} has id ${String(id)} instead of ${String(wantedId)}`)
       const kind = (field.type as { readonly type?: string }).type
       if (typeof field.type === 'string') {
@@ -525,14 +551,14 @@ async function lintDataFile(
           [type, converted].filter((part) => part !== null).join(' ') +
           decimal +
           (utc === undefined ? '' : ` utc=${utc}`)
-        if (found !== parquetType(field.type))
+        if (![field.type, ...narrower(field)].map(parquetType).includes(found))
           at(`column ${String(name)} is ${found} instead of ${parquetType(field.type)}`)
       } else if (kind === 'struct')
         visit((field.type as { fields: Field[] }).fields, Number(children), String(name))
       else position += descendants(nodes, position - 1)
     }
   }
-  visit(fields, Number(nodes[0]?.[1]), 'of the file')
+  visit(fields, isAltered ? fields.length : Number(nodes[0]?.[1]), 'of the file')
 
   const stats = JSON.parse(file.stats ?? '{}') as {
     numRecords?: number
@@ -554,7 +580,8 @@ async function lintDataFile(
   const check = (expected: readonly Field[], above: readonly string[], part: Bounds): void => {
     const { min, max, nulls } = part
     for (const name of Object.keys({ ...min, ...max, ...nulls })) {
-      if (!expected.some((field) => physical(field) === name)) {
+      const isDropped = isAltered && columns.includes(name)
+      if (!isDropped && !expected.some((field) => physical(field) === name)) {
         at(`statistics of an unknown column ${name}`)
       }
     }
@@ -610,6 +637,12 @@ async function lintDataFile(
     const writers = (protocol.writerFeatures ?? []) as string[]
     if (!writers.includes('deletionVectors')) at('a deletion vector without the feature')
   }
+}
+
+/** The types that a column has had before it was widened. */
+function narrower(field: Field): readonly string[] {
+  const changes = (field.metadata['delta.typeChanges'] ?? []) as { readonly fromType: string }[]
+  return changes.map(({ fromType }) => fromType)
 }
 
 function descendants(nodes: readonly (readonly unknown[])[], at: number): number {

@@ -1,0 +1,429 @@
+/** AlterTable: the commands of one ALTER TABLE, as one change of one table. */
+
+import type { TableName } from '../catalog/catalog.js'
+import { addedReaderFeatures } from '../storage/altered-table.js'
+import type { Cancellation } from '../storage/cancellation.js'
+import { writeDataFiles } from '../storage/data-file.js'
+import { type EngineConnection, quoteIdentifier } from '../storage/engine.js'
+import { printEngineType } from '../storage/engine-type.js'
+import { SqlError, SqlState } from '../storage/errors.js'
+import type { NewTable } from '../storage/new-table.js'
+import { UNKNOWN } from '../storage/predicate.js'
+import { planScan } from '../storage/scan.js'
+import { scanRelation } from '../storage/scan-relation.js'
+import type { Snapshot } from '../storage/snapshot.js'
+import {
+  addColumn,
+  dropColumn,
+  dropExpression,
+  dropNotNull,
+  setColumnOptions,
+  setDefault,
+  setType,
+} from './alter-columns.js'
+import { addConstraint, dropConstraint, validateConstraint } from './alter-constraints.js'
+import { resetProperties, setProperties } from './alter-properties.js'
+import { analyzeExpression, plainPlace } from './analyze-expression.js'
+import { type Analysis, type AnalyzedQuery, markerOf, replaceMarkers } from './analysis.js'
+import type { ParsedStatement } from './parse.js'
+import { analyze, type QueryContext } from './query.js'
+import { notSupported } from './refusal.js'
+import type { Scope } from './scope.js'
+import { typeName } from './sql-type.js'
+import { type Node, nodeOf, walk } from './syntax-tree.js'
+import { TableChange } from './table-change.js'
+import { type Notice, TableDraft } from './table-draft.js'
+import {
+  assign,
+  defaultValue,
+  storedExpression,
+  type TargetColumn,
+  targetColumns,
+  targetScope,
+} from './target-table.js'
+import { viewsOver } from './view-dependencies.js'
+
+/** Stands for the table as it was in the texts of a plan. */
+const BASE = 1_000_000
+
+/** A change of a table's definition that is to be carried out. */
+export interface Alteration {
+  readonly table: TableName
+  readonly snapshot: Snapshot
+  /** As the table's history names it. */
+  readonly operation: string
+  /** Whether views may name what goes: they are then looked at. */
+  readonly concernsViews: boolean
+  readonly change: (draft: TableDraft) => void
+}
+
+/** PostgreSQL's order: what goes, then types, columns, their attributes, constraints and the rest. */
+const PASSES: readonly (readonly string[])[] = [
+  ['AT_DropColumn', 'AT_DropConstraint', 'AT_DropNotNull', 'AT_DropExpression'],
+  ['AT_AlterColumnType'],
+  ['AT_AddColumn'],
+  ['AT_SetNotNull', 'AT_ColumnDefault'],
+  ['AT_AddConstraint', 'AT_ValidateConstraint'],
+  ['AT_SetRelOptions', 'AT_ResetRelOptions', 'AT_SetOptions'],
+]
+
+const OPERATIONS: Readonly<Record<string, string>> = {
+  AT_AddColumn: 'ADD COLUMNS',
+  AT_DropColumn: 'DROP COLUMNS',
+  AT_AddConstraint: 'ADD CONSTRAINT',
+  AT_DropConstraint: 'DROP CONSTRAINT',
+  AT_SetRelOptions: 'SET TBLPROPERTIES',
+  AT_ResetRelOptions: 'UNSET TBLPROPERTIES',
+}
+
+const COLUMN_COMMANDS =
+  /^AT_(AlterColumnType|DropNotNull|SetNotNull|ColumnDefault|DropExpression|SetOptions)$/
+
+/** The alteration that the commands of an ALTER TABLE ask for; 0A000 for commands of other kinds. */
+export function alterationOf(
+  commands: readonly Node[],
+  table: TableName,
+  snapshot: Snapshot,
+): Alteration {
+  const fields = commands.map((command) => nodeOf(command, 'AlterTableCmd') ?? {})
+  for (const { subtype } of fields) {
+    if (!PASSES.flat().includes(String(subtype))) throw unsupported(String(subtype))
+  }
+  const kinds = new Set(fields.map(({ subtype }) => String(subtype)))
+  const [only] = [...kinds]
+  // What places or comments a column that is added belongs to its adding.
+  const isAdding = kinds.has('AT_AddColumn') && [...kinds].every((kind) => /Add|Options/.test(kind))
+  const named = isAdding ? 'AT_AddColumn' : kinds.size === 1 ? (only ?? '') : ''
+  return {
+    table,
+    snapshot,
+    operation: OPERATIONS[named] ?? (COLUMN_COMMANDS.test(named) ? 'CHANGE COLUMN' : 'ALTER TABLE'),
+    concernsViews: kinds.has('AT_DropColumn') || kinds.has('AT_AlterColumnType'),
+    change: (draft) => {
+      const before = new Set(draft.columns.map(({ field }) => field.name))
+      for (const pass of PASSES) {
+        for (const command of fields) {
+          if (!pass.includes(String(command.subtype))) continue
+          const added = new Set(
+            draft.columns.map(({ field }) => field.name).filter((name) => !before.has(name)),
+          )
+          COMMANDS.get(String(command.subtype))?.(draft, command, added)
+        }
+      }
+    },
+  }
+}
+
+function unsupported(subtype: string): SqlError {
+  const words = subtype.replace(/^AT_/, '').replace(/([a-z])([A-Z])/g, '$1 $2')
+  return notSupported(`ALTER TABLE … ${words.toUpperCase()}`)
+}
+
+type Command = (draft: TableDraft, command: Node, added: ReadonlySet<string>) => void
+
+const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
+  ['AT_AddColumn', addColumn],
+  ['AT_DropColumn', dropColumn],
+  ['AT_AlterColumnType', setType],
+  ['AT_SetNotNull', (draft, { name }) => draft.setNotNull(String(name))],
+  ['AT_DropNotNull', (draft, { name }) => dropNotNull(draft, String(name))],
+  ['AT_ColumnDefault', setDefault],
+  ['AT_DropExpression', dropExpression],
+  ['AT_SetOptions', setColumnOptions],
+  ['AT_AddConstraint', addConstraint],
+  ['AT_DropConstraint', dropConstraint],
+  ['AT_ValidateConstraint', (draft, { name }) => validateConstraint(draft, String(name))],
+  ['AT_SetRelOptions', setProperties],
+  ['AT_ResetRelOptions', resetProperties],
+])
+
+/**
+ * Carries out an alteration in the block: its own reads see it, others when it commits.
+ *
+ * Rows are validated and, where a new column has values or a type cannot be widened, written anew;
+ * the table is then read as a whole, so that a concurrent append conflicts (40001 at commit).
+ *
+ * 23502 and 23514 naming what the rows break, 2BP01 when a view would lose what it reads.
+ */
+export async function runAlteration(
+  alteration: Alteration,
+  statement: ParsedStatement,
+  context: QueryContext,
+  cancellation: Cancellation,
+): Promise<readonly Notice[]> {
+  const { table, snapshot } = alteration
+  const change = context.block.changing(
+    table,
+    'ALTER TABLE',
+    () => new TableChange(table, snapshot),
+  )
+  return context.pool.with(async (connection) => {
+    connection.attach(cancellation)
+    try {
+      const plan = await planAlteration(alteration, statement, context, connection)
+      const { draft, definition } = plan
+      if (isSame(snapshot, definition)) return draft.notices
+      const written = await moveRows(plan, snapshot, context, connection)
+      const views = alteration.concernsViews ? await viewsOver(table.path, context, connection) : []
+      const before = change.save()
+      change.apply({ operation: alteration.operation, definition, ...written })
+      const now = views.length === 0 ? [] : await viewsOver(table.path, context, connection)
+      const broken = views.find(
+        ({ view, shape }) =>
+          now.find((one) => one.view.layer === view.layer && one.view.name === view.name)?.shape !==
+          shape,
+      )
+      if (broken !== undefined) {
+        change.restore(before)
+        throw dependentView(table, `${broken.view.layer}.${broken.view.name}`)
+      }
+      for (const feature of addedReaderFeatures(snapshot, definition)) {
+        draft.notice(
+          SqlState.successfulCompletion,
+          `table feature "${feature}" is switched on: engines without it cannot read the table any more`,
+        )
+      }
+      return draft.notices
+    } finally {
+      connection.attach(undefined)
+    }
+  })
+}
+
+function dependentView(table: TableName, view: string): SqlError {
+  return new SqlError(
+    SqlState.dependentObjectsStillExist,
+    `cannot alter table ${table.name} because other objects depend on it`,
+    {
+      detail: `view ${view} depends on a column that would change.`,
+      hint: 'Drop the view first, and create it again afterwards.',
+    },
+  )
+}
+
+function isSame(before: Snapshot, after: NewTable): boolean {
+  const text = (one: Pick<Snapshot, 'metadata' | 'protocol'>): string =>
+    JSON.stringify([one.metadata, one.protocol])
+  return text(before) === text(after)
+}
+
+interface AlterationPlan extends AnalyzedQuery {
+  readonly draft: TableDraft
+  readonly definition: NewTable
+  /** A row of booleans: whether some row breaks each of the draft's validations. */
+  readonly validation: string | null
+}
+
+async function planAlteration(
+  alteration: Alteration,
+  statement: ParsedStatement,
+  context: QueryContext,
+  connection: EngineConnection,
+): Promise<AlterationPlan> {
+  let plan: AlterationPlan | undefined
+  // The relation that an ALTER TABLE names is the one it changes, not one it reads.
+  const withoutRelations = { ...statement, tree: { SelectStmt: {} } }
+  await analyze(withoutRelations, [], [], context, connection, true, (analysis) => {
+    plan = planned(analysis, alteration)
+    return plan
+  })
+  if (plan === undefined) throw new SqlError(SqlState.internalError, 'nothing was planned')
+  return plan
+}
+
+function planned(analysis: Analysis, alteration: Alteration): AlterationPlan {
+  const { table, snapshot, change } = alteration
+  const draft = new TableDraft(table, snapshot)
+  change(draft)
+  const definition = draft.definition()
+  const columns = targetColumns({ fields: draft.columns.map(({ field }) => field) })
+  checkDefaults(analysis, draft, columns)
+  const sql = alteredRows(analysis, draft, columns)
+  return {
+    sql,
+    columns: [],
+    levels: [],
+    draft,
+    definition,
+    validation: validationText(analysis, draft, columns, sql),
+  }
+}
+
+/** Tells what is wrong with an expression in PostgreSQL's words: the statement itself holds it. */
+function plainly<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (thrown) {
+    const { cause } = thrown as { readonly cause?: unknown }
+    // Its place is one in the text that is stored.
+    throw cause instanceof SqlError ? cause.at(undefined) : thrown
+  }
+}
+
+/** Every default that is new, or whose column has a new type, must be a value of its column. */
+function checkDefaults(
+  analysis: Analysis,
+  draft: TableDraft,
+  columns: readonly TargetColumn[],
+): void {
+  for (const [i, column] of columns.entries()) {
+    const old = draft.base.schema.fields.find((one) => one.name === draft.columns[i]?.field.name)
+    const isKnown =
+      old?.metadata.CURRENT_DEFAULT === column.field.metadata.CURRENT_DEFAULT &&
+      JSON.stringify(old?.type) === JSON.stringify(column.field.type)
+    if (isKnown || column.defaultText === undefined) continue
+    try {
+      plainly(() => defaultValue(analysis, column))
+    } catch (thrown) {
+      if (!(thrown instanceof SqlError) || thrown.sqlState !== SqlState.datatypeMismatch)
+        throw thrown
+      throw new SqlError(
+        SqlState.datatypeMismatch,
+        thrown.message.replace('but expression is', 'but default expression is'),
+        { hint: 'You will need to rewrite or cast the expression.' },
+      )
+    }
+  }
+}
+
+/** A SELECT of the rows that the table has, as the draft wants them. */
+function alteredRows(
+  analysis: Analysis,
+  draft: TableDraft,
+  columns: readonly TargetColumn[],
+): string {
+  const old = targetColumns(draft.base.schema)
+  const alias = analysis.fresh('b')
+  const { scope } = targetScope(old, draft.table.name, draft.table.layer, alias, BASE)
+  const items = draft.columns.map(({ source, field }, i) => {
+    const column = columns[i] as TargetColumn
+    const type = printEngineType(column.type.engine)
+    const name = quoteIdentifier(field.name)
+    if (source.kind === 'stored') {
+      return `CAST(${alias}.${quoteIdentifier(source.name)} AS ${type}) AS ${name}`
+    }
+    return source.kind === 'converted'
+      ? `${converted(analysis, source, column, scope)} AS ${name}`
+      : `${defaultValue(analysis, { ...column, defaultText: source.defaultText })} AS ${name}`
+  })
+  const rows = `SELECT ${items.join(', ')} FROM ${markerOf(BASE)} AS ${alias}`
+  const isComputed = (i: number): boolean =>
+    draft.columns[i]?.source.kind === 'added' && columns[i]?.generatedText !== undefined
+  if (!columns.some((_, i) => isComputed(i))) return rows
+  const outer = analysis.fresh('b')
+  const within = targetScope(columns, draft.table.name, undefined, outer, undefined)
+  const computed = columns.map((column, i) => {
+    const name = quoteIdentifier(column.field.name)
+    if (!isComputed(i)) return `${outer}.${name} AS ${name}`
+    const text = column.generatedText ?? ''
+    const value = plainly(() =>
+      storedExpression(analysis, text, within.scope, 'the generation expression'),
+    )
+    return `${assign(analysis, value, column).sql} AS ${name}`
+  })
+  return `SELECT ${computed.join(', ')} FROM (${rows}) AS ${outer}`
+}
+
+function converted(
+  analysis: Analysis,
+  source: { readonly name: string; readonly using: Node | undefined },
+  column: TargetColumn,
+  scope: Scope,
+): string {
+  const { name } = column.field
+  if (source.using !== undefined) {
+    walk(source.using, (node) => {
+      if (nodeOf(node, 'SubLink') === undefined) return true
+      throw new SqlError(
+        SqlState.featureNotSupported,
+        'cannot use subquery in transform expression',
+      )
+    })
+  }
+  const node: Node = source.using ?? { ColumnRef: { fields: [{ String: { sval: source.name } }] } }
+  const value = analyzeExpression(analysis, node, scope, plainPlace('USING'))
+  // A text that comes from a column is no literal of whatever type is wanted.
+  const known = source.using === undefined ? { ...value, shape: { kind: 'other' as const } } : value
+  try {
+    return assign(analysis, known, column).sql
+  } catch (thrown) {
+    if (!(thrown instanceof SqlError) || thrown.sqlState !== SqlState.datatypeMismatch) throw thrown
+    const type = typeName(column.type)
+    throw source.using === undefined
+      ? new SqlError(
+          SqlState.datatypeMismatch,
+          `column "${name}" cannot be cast automatically to type ${type}`,
+          { hint: `You might need to specify "USING ${name}::${type}".` },
+        )
+      : new SqlError(
+          SqlState.datatypeMismatch,
+          `result of USING clause for column "${name}" cannot be cast automatically to type ${type}`,
+          { hint: 'You might need to add an explicit cast.' },
+        )
+  }
+}
+
+function validationText(
+  analysis: Analysis,
+  draft: TableDraft,
+  columns: readonly TargetColumn[],
+  rows: string,
+): string | null {
+  const alias = analysis.fresh('v')
+  const { scope } = targetScope(columns, draft.table.name, draft.table.layer, alias, undefined)
+  const tests = draft.validations.map((validation) => {
+    if (validation.kind === 'not-null') {
+      return `${alias}.${quoteIdentifier(validation.column)} IS NULL`
+    }
+    const text = draft.constraint(validation.name) ?? 'true'
+    const condition = plainly(() => storedExpression(analysis, text, scope, 'the constraint'))
+    return `(${condition.sql}) IS NOT TRUE`
+  })
+  if (tests.length === 0) return null
+  const items = tests.map((test) => `coalesce(bool_or(${test}), false)`)
+  return `SELECT ${items.join(', ')} FROM (${rows}) AS ${alias}`
+}
+
+/** Validates the rows and writes them anew where the draft asks for it. */
+async function moveRows(
+  plan: AlterationPlan,
+  snapshot: Snapshot,
+  context: QueryContext,
+  connection: EngineConnection,
+): Promise<Partial<Parameters<TableChange['apply']>[0]>> {
+  const { draft, definition, validation } = plan
+  const { store } = context.gateway
+  if (validation === null && !draft.rewrites) return {}
+  const files = [...snapshot.files]
+  const read = { predicate: UNKNOWN, files }
+  if (files.length === 0) return { reads: [read] }
+  const relation = await scanRelation(store, connection, planScan(snapshot, UNKNOWN))
+  const over = (sql: string): string => replaceMarkers(sql, () => relation)
+  if (validation !== null) {
+    const [row] = await connection.query(over(validation))
+    const broken = draft.validations[(row ?? []).indexOf(true)]
+    if (broken !== undefined) throw violation(draft, broken)
+  }
+  if (!draft.rewrites) return { reads: [read] }
+  if (snapshot.metadata.configuration['delta.appendOnly']?.toLowerCase() === 'true') {
+    throw new SqlError(
+      SqlState.objectNotInPrerequisiteState,
+      `table "${draft.table.name}" is append-only, and its rows would have to be written anew`,
+      { hint: "Reset the table property 'delta.appendOnly' to change rows." },
+    )
+  }
+  const written = await writeDataFiles(store, connection, definition, { query: over(plan.sql) })
+  return { reads: [read], removes: files, adds: written.files }
+}
+
+function violation(draft: TableDraft, broken: TableDraft['validations'][number]): SqlError {
+  return broken.kind === 'not-null'
+    ? new SqlError(
+        SqlState.notNullViolation,
+        `column "${broken.column}" of relation "${draft.table.name}" contains null values`,
+      )
+    : new SqlError(
+        SqlState.checkViolation,
+        `check constraint "${broken.name}" of relation "${draft.table.name}" is violated by some row`,
+      )
+}

@@ -1,0 +1,176 @@
+/** Copy in: COPY FROM planned - which columns it fills, and the rows of the table made of them. */
+
+import { Oid } from '../catalog/pg-types.js'
+import type { TableName } from '../catalog/catalog.js'
+import { quoteIdentifier } from '../storage/engine.js'
+import { printEngineType } from '../storage/engine-type.js'
+import { SqlError, SqlState } from '../storage/errors.js'
+import type { Snapshot } from '../storage/snapshot.js'
+import { analyzeExpression, plainPlace } from './analyze-expression.js'
+import { type Analysis, type AnalyzedQuery, markerOf } from './analysis.js'
+import type { StageColumn } from './copy-load.js'
+import { copyInFormat } from './copy-options.js'
+import type { CopyInColumn, CopyInFormat } from './result.js'
+import { isCanonical, sqlType, type SqlType } from './sql-type.js'
+import { listOf, namesOf, type Node, nodeOf, walk } from './syntax-tree.js'
+import {
+  assign,
+  checkedRows,
+  defaultValue,
+  type TargetColumn,
+  targetColumn,
+  targetScope,
+} from './target-table.js'
+import { expression } from './typed-expression.js'
+
+/** The marker of what the rows are read from. */
+export const STAGE = 1_000_000
+
+/** A COPY FROM as far as it is known before the first row. */
+export interface CopyInPlan {
+  readonly columns: readonly CopyInColumn[]
+  readonly format: CopyInFormat
+  /** What is read from the STAGE: c1, c2, …, and d1, d2, … that tell where a default stands. */
+  readonly stage: readonly StageColumn[]
+}
+
+/**
+ * The columns that the fields of a CopyStmt name, and the format of what fills them.
+ *
+ * 42703, 42701 and 42P10 for columns that cannot be copied into.
+ */
+export function copyInPlan(
+  fields: Node,
+  table: string,
+  columns: readonly TargetColumn[],
+): CopyInPlan & { readonly targets: readonly TargetColumn[] } {
+  const names = namesOf(fields.attlist)
+  const targets =
+    names.length === 0
+      ? columns.filter((column) => column.generatedText === undefined)
+      : names.map((name) => targetColumn(columns, name, table))
+  const seen = new Set<TargetColumn>()
+  for (const target of targets) {
+    const { name } = target.field
+    if (target.generatedText !== undefined) {
+      throw new SqlError(
+        SqlState.invalidColumnReference,
+        `column "${name}" is a generated column`,
+        { detail: 'Generated columns cannot be used in COPY.' },
+      )
+    }
+    if (seen.has(target)) {
+      throw new SqlError(SqlState.duplicateColumn, `column "${name}" specified more than once`)
+    }
+    seen.add(target)
+  }
+  const format = copyInFormat(
+    listOf(fields.options),
+    targets.map(({ field }) => field.name),
+  )
+  // A row that WHERE leaves out may hold nulls; defaults are known only to the engine.
+  const early = fields.whereClause === undefined && format.defaultText === null
+  const made = targets.map((target): CopyInColumn => {
+    const { oid, typmod, engine } = stagedType(target)
+    return {
+      name: target.field.name,
+      pgType: { oid, typmod },
+      engineType: engine,
+      notNull: early && !target.field.nullable,
+    }
+  })
+  const stage = made.map((column, i) => ({
+    name: `c${i + 1}`,
+    type: printEngineType(column.engineType),
+  }))
+  const defaults = made.map((_, i) => ({ name: `d${i + 1}`, type: 'BOOLEAN' }))
+  return {
+    targets,
+    columns: made,
+    format,
+    stage: format.defaultText === null ? stage : [...stage, ...defaults],
+  }
+}
+
+/** What is read for a column before its assignment: PostgreSQL's own form of the column's type. */
+function stagedType({ type }: TargetColumn): SqlType {
+  const own = type.oid === Oid.numeric || isCanonical(type) ? type : sqlType(type.oid, type.typmod)
+  // What rounds times is left to the assignment.
+  return TIMES.has(own.oid) ? { ...own, typmod: -1 } : own
+}
+
+const TIMES: ReadonlySet<number> = new Set([
+  Oid.time,
+  Oid.timetz,
+  Oid.timestamp,
+  Oid.timestamptz,
+  Oid.interval,
+])
+
+/**
+ * The table's rows out of those of the STAGE: defaults filled in, WHERE applied, checked and
+ * generated columns computed.
+ */
+export function copiedRows(
+  analysis: Analysis,
+  fields: Node,
+  plan: CopyInPlan & { readonly targets: readonly TargetColumn[] },
+  table: Pick<TableName, 'layer' | 'name'>,
+  snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
+  columns: readonly TargetColumn[],
+): AnalyzedQuery {
+  const items = columns.map((column) => {
+    const name = quoteIdentifier(column.field.name)
+    const at = plan.targets.indexOf(column)
+    if (at < 0 && column.generatedText !== undefined) {
+      return `CAST(NULL AS ${printEngineType(column.type.engine)}) AS ${name}`
+    }
+    if (at < 0) return `${defaultValue(analysis, column)} AS ${name}`
+    const read = { ...expression(`s.c${at + 1}`, stagedType(column), []) }
+    const { sql } = assign(analysis, { ...read, shape: { kind: 'other' as const } }, column)
+    if (plan.format.defaultText === null) return `${sql} AS ${name}`
+    return `CASE WHEN s.d${at + 1} THEN ${defaultValue(analysis, column)} ELSE ${sql} END AS ${name}`
+  })
+  let rows = `SELECT ${items.join(', ')} FROM ${markerOf(STAGE)} AS s`
+  const condition = fields.whereClause as Node | undefined
+  if (condition !== undefined) {
+    refuseSubqueries(analysis, condition)
+    const alias = analysis.fresh('w')
+    const { scope } = targetScope(columns, table.name, table.layer, alias, undefined)
+    const value = analyzeExpression(
+      analysis,
+      condition,
+      scope,
+      plainPlace('COPY FROM WHERE conditions'),
+    )
+    if (value.type.oid !== Oid.bool) {
+      throw new SqlError(
+        SqlState.datatypeMismatch,
+        'argument of COPY FROM WHERE must be type boolean',
+      )
+    }
+    rows = `SELECT * FROM (${rows}) AS ${alias} WHERE ${value.sql}`
+  }
+  return {
+    sql: checkedRows(analysis, snapshot, columns, rows, table.name),
+    columns: columns.map(({ field, type }) => ({
+      name: field.name,
+      engineName: field.name,
+      type,
+    })),
+    levels: [],
+  }
+}
+
+function refuseSubqueries(analysis: Analysis, condition: Node): void {
+  walk(condition, (node) => {
+    if (nodeOf(node, 'SubLink') !== undefined) {
+      throw analysis.error(
+        SqlState.featureNotSupported,
+        'cannot use subquery in COPY FROM WHERE condition',
+        -1,
+      )
+    }
+    return true
+  })
+}

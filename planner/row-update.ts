@@ -1,0 +1,272 @@
+/** RowUpdate: UPDATE and DELETE of a lake table, planned as a RowChange. */
+
+import type { TableName } from '../catalog/catalog.js'
+import { quoteIdentifier } from '../storage/engine.js'
+import { SqlError, SqlState } from '../storage/errors.js'
+import { FILE_COLUMN, ROW_COLUMN } from '../storage/scan-relation.js'
+import type { Snapshot } from '../storage/snapshot.js'
+import { analyzeExpression, booleanOf, plainPlace } from './analyze-expression.js'
+import { analyzeFrom } from './analyze-from.js'
+import { analyzeWith, conjunctsOf } from './analyze-query.js'
+import type { Analysis } from './analysis.js'
+import { analyzeReturning, returningNodes } from './returning.js'
+import {
+  ACTION,
+  ACTION_COLUMN,
+  materialised,
+  namesOfTarget,
+  project,
+  returnedSide,
+  type RowChangePlan,
+  scopeOf,
+  type Side,
+  type SourcePlan,
+  stored,
+  targetSide,
+  TARGET,
+} from './row-change.js'
+import { Scope } from './scope.js'
+import { listOf, type Node, nodeOf, stringOf } from './syntax-tree.js'
+import { keyEqualities } from './table-predicates.js'
+import {
+  assign,
+  checkedRows,
+  defaultValue,
+  type TargetColumn,
+  targetColumn,
+  targetColumns,
+} from './target-table.js'
+
+/** What the fields of an UpdateStmt or DeleteStmt change in a table. */
+export function planRowUpdate(
+  analysis: Analysis,
+  fields: Node,
+  kind: 'UPDATE' | 'DELETE',
+  table: Pick<TableName, 'layer' | 'name'>,
+  snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
+): RowChangePlan {
+  const columns = targetColumns(snapshot.schema)
+  const outer = new Scope(undefined)
+  const withSql = analyzeWith(analysis, fields.withClause as Node | undefined, outer).sql
+  const { name, schema } = namesOfTarget(fields.relation as Node, table)
+  const target = targetSide(analysis, columns, name, schema)
+  const items = analyzeFrom(
+    analysis,
+    listOf(kind === 'UPDATE' ? fields.fromClause : fields.usingClause),
+    new Scope(undefined, outer.ctes),
+  )
+  for (const item of items) requireOtherAlias(analysis, item, name)
+  // A single item is evaluated once, so that its keys can tell which files to look into.
+  const [only] = items
+  const made = items.length === 1 && only !== undefined ? materialised(analysis, only) : undefined
+  const beside: Side =
+    made === undefined
+      ? {
+          ranges: items.flatMap(({ ranges }) => ranges),
+          columns: items.flatMap((item) => item.columns),
+        }
+      : made.side
+  const scope = scopeOf(outer, target, beside)
+  const where =
+    fields.whereClause === undefined
+      ? undefined
+      : booleanOf(
+          analysis,
+          analyzeExpression(analysis, fields.whereClause as Node, scope, plainPlace('WHERE')),
+          'WHERE',
+        )
+  const conjuncts = where === undefined ? [] : conjunctsOf(where)
+  const source: SourcePlan | undefined =
+    made === undefined ? undefined : { ...made, keys: keyEqualities(conjuncts, target.range) }
+
+  // The rows as they are, with what they are joined with, by names of their own.
+  const row = analysis.fresh('j')
+  const old = project(target, row, 'o')
+  const joined = project(beside, row, 'x')
+  const from = [
+    target.sql,
+    ...(made === undefined ? items.map(({ sql }) => sql) : [`${made.table} AS ${made.alias}`]),
+  ].join(', ')
+  const once = items.length === 0 ? '' : `DISTINCT ON (${target.file}, ${target.row}) `
+  const inner = `SELECT ${once}${[
+    `${target.file} AS ${FILE_COLUMN}`,
+    `${target.row} AS ${ROW_COLUMN}`,
+    ...old.items,
+    ...joined.items,
+  ].join(', ')} FROM ${from}${where === undefined ? '' : ` WHERE ${where.sql}`}`
+
+  const isShown = returningNodes(fields).length > 0
+  const passing = [
+    FILE_COLUMN,
+    ROW_COLUMN,
+    ACTION_COLUMN,
+    ...(isShown ? [...old.names, ...joined.names] : []),
+  ]
+  const passed = [
+    `${row}.${FILE_COLUMN}`,
+    `${row}.${ROW_COLUMN}`,
+    `${kind === 'UPDATE' ? ACTION.update : ACTION.delete} AS ${ACTION_COLUMN}`,
+    ...(isShown ? [...old.names, ...joined.names].map((one) => `${row}.${one}`) : []),
+  ]
+  const oldOf = (i: number): string => `${row}.${old.names[i] ?? ''}`
+  let sql: string
+  if (kind === 'DELETE') {
+    const own = isShown
+      ? columns.map((column, i) => `${oldOf(i)} AS ${quoteIdentifier(column.field.name)}`)
+      : []
+    sql = `SELECT ${[...own, ...passed].join(', ')} FROM (${inner}) AS ${row}`
+  } else {
+    const changed = analyzeAssignments(
+      analysis,
+      listOf(fields.targetList),
+      columns,
+      table.name,
+      name,
+      scopeOf(outer, old, joined),
+    )
+    const own = columns.map((column, i) => {
+      const value = changed.get(column) ?? stored(oldOf(i), column)
+      return `${value} AS ${quoteIdentifier(column.field.name)}`
+    })
+    sql = checkedRows(
+      analysis,
+      snapshot,
+      columns,
+      `SELECT ${[...own, ...passed].join(', ')} FROM (${inner}) AS ${row}`,
+      table.name,
+      passing,
+    )
+  }
+  const alias = analysis.fresh('r')
+  const now = returnedSide(columns, name, schema, alias)
+  return {
+    sql: withSql + sql,
+    withSql,
+    columns: [],
+    levels: [
+      {
+        conditions: [
+          ...conjuncts.map((condition) => ({ condition, only: undefined })),
+          ...(made === undefined ? items.flatMap(({ conditions }) => conditions) : []),
+        ],
+        ranges: [
+          { range: target.range, relation: TARGET, inner: [] },
+          ...(made === undefined ? items.flatMap(({ leaves }) => leaves) : []),
+        ],
+        outputs: [],
+        passes: () => false,
+      },
+    ],
+    source,
+    touchesUnmatched: false,
+    refusesRepeats: false,
+    returning: analyzeReturning(analysis, fields, outer, {
+      sides: [now, project(beside, alias, 'x')],
+      old: project(target, alias, 'o'),
+      now,
+      alias,
+      isMerge: false,
+    }),
+    returningAlias: alias,
+  }
+}
+
+function requireOtherAlias(analysis: Analysis, item: Side, name: string): void {
+  if (item.ranges.some(({ alias }) => alias === name)) {
+    throw analysis.error(
+      SqlState.duplicateAlias,
+      `table name "${name}" specified more than once`,
+      -1,
+    )
+  }
+}
+
+/**
+ * The texts that an UPDATE's SET list gives columns.
+ *
+ * `alias` may stand before a column's name, as Spark's users write it. 42701 for a column that is
+ * assigned twice, 428C9 for a generated one.
+ */
+export function analyzeAssignments(
+  analysis: Analysis,
+  nodes: readonly Node[],
+  columns: readonly TargetColumn[],
+  table: string,
+  alias: string,
+  scope: Scope,
+): ReadonlyMap<TargetColumn, string> {
+  const changed = new Map<TargetColumn, string>()
+  for (const node of nodes) {
+    const target = nodeOf(node, 'ResTarget') ?? {}
+    const location = typeof target.location === 'number' ? target.location : 0
+    const column = analysis.located(location, () =>
+      targetColumn(columns, assignedName(analysis, target, alias), table),
+    )
+    if (changed.has(column)) {
+      throw analysis.error(
+        SqlState.syntaxError,
+        `multiple assignments to same column "${column.field.name}"`,
+        location,
+      )
+    }
+    changed.set(
+      column,
+      assignedText(analysis, assignedNode(analysis, target.val as Node), column, scope),
+    )
+  }
+  return changed
+}
+
+/** The column a ResTarget names: `c`, or `t.c` with the table's own name before it. */
+export function assignedName(analysis: Analysis, target: Node, alias: string): string {
+  const parts = listOf(target.indirection)
+  if (parts.length === 0) return String(target.name)
+  const inner = stringOf(parts[0])
+  if (parts.length === 1 && inner !== undefined && target.name === alias) return inner
+  throw analysis.notSupported('assignment to a part of a column')
+}
+
+/** The value of one column out of `(a, b) = (1, 2)`. */
+function assignedNode(analysis: Analysis, node: Node): Node {
+  const many = nodeOf(node, 'MultiAssignRef')
+  if (many === undefined) return node
+  const row = nodeOf(many.source, 'RowExpr')
+  const args = listOf(row?.args)
+  if (row === undefined || args.length !== Number(many.ncolumns)) {
+    throw analysis.notSupported('assignment of several columns from a subquery')
+  }
+  return args[Number(many.colno) - 1] as Node
+}
+
+/** `node` as what is stored in `column`: DEFAULT too; 428C9 for anything else in a generated one. */
+export function assignedText(
+  analysis: Analysis,
+  node: Node,
+  column: TargetColumn,
+  scope: Scope,
+): string {
+  const isDefault = nodeOf(node, 'SetToDefault') !== undefined
+  if (column.generatedText !== undefined) {
+    if (isDefault) return stored('NULL', column)
+    throw new SqlError(
+      SqlState.generatedAlways,
+      `column "${column.field.name}" can only be updated to DEFAULT`,
+      { detail: `Column "${column.field.name}" is a generated column.` },
+    )
+  }
+  if (isDefault && column.identity !== undefined) {
+    throw analysis.notSupported('DEFAULT for an identity column in UPDATE')
+  }
+  if (isDefault) return defaultValue(analysis, column)
+  if (column.identity?.allowExplicitInsert === false) {
+    throw new SqlError(
+      SqlState.generatedAlways,
+      `column "${column.field.name}" can only be updated to DEFAULT`,
+      {
+        detail: `Column "${column.field.name}" is an identity column defined as GENERATED ALWAYS.`,
+      },
+    )
+  }
+  return assign(analysis, analyzeExpression(analysis, node, scope, plainPlace('UPDATE')), column)
+    .sql
+}

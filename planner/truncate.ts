@@ -1,0 +1,60 @@
+/** Truncate: statements that take every row of a table away, without reading any. */
+
+import { UNKNOWN } from '../storage/predicate.js'
+import { fileRowCounts } from '../storage/file-rows.js'
+import { SqlError, SqlState } from '../storage/errors.js'
+import type { ParsedStatement } from './parse.js'
+import type { Execution } from './portal.js'
+import type { QueryContext } from './query.js'
+import { listOf, type Node, nodeOf } from './syntax-tree.js'
+import { TableChange } from './table-change.js'
+import { findTarget } from './write-target.js'
+
+/** Executes TRUNCATE: every file leaves the table, and stays for time travel. */
+export async function runTruncate(
+  statement: ParsedStatement,
+  fields: Node,
+  context: QueryContext,
+): Promise<Execution> {
+  const relations = listOf(fields.relations)
+  if (relations.length !== 1) {
+    throw new SqlError(SqlState.featureNotSupported, 'TRUNCATE of several tables is not supported')
+  }
+  const range = nodeOf(relations[0], 'RangeVar') ?? {}
+  const { table, snapshot } = await findTarget(range, context, statement.start)
+  const change = context.block.changing(
+    table,
+    'TRUNCATE TABLE',
+    () => new TableChange(table, snapshot),
+  )
+  change.apply({
+    operation: 'TRUNCATE',
+    removes: [...snapshot.files],
+    reads: [{ predicate: UNKNOWN, files: [...snapshot.files] }],
+  })
+  return { kind: 'command', tag: 'TRUNCATE TABLE' }
+}
+
+/** Executes a DELETE without a condition; its rows are counted by statistics. */
+export async function runDeleteAll(
+  statement: ParsedStatement,
+  fields: Node,
+  context: QueryContext,
+): Promise<Execution> {
+  const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
+  const change = context.block.changing(table, 'DELETE', () => new TableChange(table, snapshot))
+  const files = [...snapshot.files]
+  const counts = await context.pool.with((connection) =>
+    fileRowCounts(context.gateway.store, connection, files),
+  )
+  const rowCount = files.reduce(
+    (sum, file, i) => sum + (counts[i] ?? 0) - (file.deletionVector?.cardinality ?? 0),
+    0,
+  )
+  change.apply({
+    operation: 'DELETE',
+    removes: files,
+    reads: [{ predicate: UNKNOWN, files }],
+  })
+  return { kind: 'command', tag: `DELETE ${rowCount}` }
+}

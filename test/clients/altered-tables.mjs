@@ -1,0 +1,120 @@
+/** Tables that ALTER TABLE has changed, made by SQL through a gateway, for other engines to read. */
+
+import { dirname, basename } from 'node:path'
+import pg from 'pg'
+import { Gateway } from '../../dist/planner/gateway.js'
+import { readConfig } from '../../dist/server/config.js'
+import { listen } from '../../dist/server/listener.js'
+import { Engine } from '../../dist/storage/engine.js'
+import { LocalStore } from '../../dist/storage/local-store.js'
+
+const BEFORE =
+  "CREATE TABLE T AS SELECT i::bigint AS n, 'text ' || i AS s FROM generate_series(0, 9) i"
+const OLD = "SELECT i AS n, 'text ' || i AS s FROM range(10) t(i)"
+
+/** Each table: the statements that make it, T standing for its name, and the rows it must hold. */
+export const ALTERED = {
+  altered_added: {
+    statements: [
+      BEFORE,
+      'ALTER TABLE T ADD COLUMN plain int',
+      "ALTER TABLE T ADD COLUMN filled text DEFAULT 'it''s' NOT NULL, ADD COLUMN twice bigint GENERATED ALWAYS AS (n * 2) STORED",
+      "INSERT INTO T (n, s) VALUES (10, 'later')",
+    ],
+    rows: `SELECT n, s, NULL::INTEGER AS plain, 'it''s' AS filled, (n * 2)::BIGINT AS twice FROM (${OLD} UNION ALL SELECT 10, 'later')`,
+  },
+  altered_dropped: {
+    statements: [
+      BEFORE,
+      'ALTER TABLE T DROP COLUMN s',
+      'ALTER TABLE T ADD COLUMN s int',
+      'INSERT INTO T VALUES (10, 100)',
+    ],
+    rows: `SELECT n, NULL::INTEGER AS s FROM (${OLD}) UNION ALL SELECT 10, 100`,
+  },
+  altered_renamed: {
+    statements: [
+      'CREATE TABLE T (n bigint CHECK (n >= 0), p text, s text) PARTITIONED BY (p)',
+      "INSERT INTO T SELECT i, 'p' || i % 3, 'text ' || i FROM generate_series(0, 9) i",
+      'ALTER TABLE T RENAME COLUMN n TO "the number"',
+      'ALTER TABLE T RENAME COLUMN p TO part',
+      `INSERT INTO T VALUES (10, 'p0', 'later')`,
+      'UPDATE T SET s = \'changed\' WHERE "the number" = 3',
+    ],
+    rows: `SELECT n AS "the number", 'p' || n % 3 AS part, CASE n WHEN 3 THEN 'changed' ELSE s END AS s FROM (${OLD}) UNION ALL SELECT 10, 'p0', 'later'`,
+  },
+  altered_constrained: {
+    statements: [
+      BEFORE,
+      'ALTER TABLE T ADD COLUMN v int',
+      "ALTER TABLE T ALTER COLUMN n SET NOT NULL, ALTER COLUMN s SET DEFAULT 'none', ADD CONSTRAINT small CHECK ((n + 1) * 2 < 100), ADD CHECK (v > 0)",
+      'INSERT INTO T (n) VALUES (10)',
+      'ALTER TABLE T SET (delta.enableDeletionVectors = true, owner.team = data)',
+      "COMMENT ON TABLE T IS 'all of it'",
+      "COMMENT ON COLUMN T.v IS 'may be null'",
+    ],
+    rows: `SELECT n, s, NULL::INTEGER AS v FROM (${OLD} UNION ALL SELECT 10, 'none')`,
+  },
+  altered_widened: {
+    statements: [
+      'CREATE TABLE T (n bigint, a smallint)',
+      'INSERT INTO T SELECT i, i * 100 FROM generate_series(0, 9) i',
+      'ALTER TABLE T ALTER COLUMN a TYPE int',
+      'INSERT INTO T VALUES (10, 100000)',
+    ],
+    rows: `SELECT i AS n, (i * 100)::INTEGER AS a FROM range(10) t(i) UNION ALL SELECT 10, 100000`,
+  },
+  altered_retyped: {
+    statements: [
+      BEFORE,
+      "ALTER TABLE T ALTER COLUMN s TYPE int USING replace(s, 'text ', '')::int + 1",
+      'ALTER TABLE T RENAME COLUMN s TO i',
+      'ALTER TABLE T ALTER COLUMN i TYPE text',
+    ],
+    rows: `SELECT n, (n + 1)::VARCHAR AS i FROM (${OLD})`,
+  },
+  altered_at_once: {
+    statements: [
+      'BEGIN',
+      BEFORE,
+      'ALTER TABLE T ADD COLUMN extra int DEFAULT 5',
+      'ALTER TABLE T DROP COLUMN s',
+      'INSERT INTO T VALUES (10, 6)',
+      'COMMIT',
+    ],
+    rows: `SELECT n, 5 AS extra FROM (${OLD}) UNION ALL SELECT 10, 6`,
+  },
+}
+
+/** Makes the tables in `folder`, which is a layer of the lake beside it. */
+export async function writeAlteredTables(folder) {
+  const lake = dirname(folder)
+  const engine = await Engine.open({ allowedDirectories: [lake] })
+  const gateway = await Gateway.open({
+    store: new LocalStore(lake),
+    engine,
+    database: 'lake',
+    snapshotCacheBytes: 64 * 1024 * 1024,
+  })
+  const config = readConfig(['--port=0', '--http-port=0'], {})
+  const listener = await listen(config, gateway, (bug) => {
+    throw bug
+  })
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port: listener.port,
+    user: 'lakegate',
+    database: 'lake',
+  })
+  await client.connect()
+  for (const [name, { statements }] of Object.entries(ALTERED)) {
+    for (const statement of statements) {
+      await client.query(statement.replaceAll(/\bT\b/g, `"${basename(folder)}".${name}`))
+    }
+  }
+  await client.end()
+  await listener.close()
+  await gateway.settle()
+  gateway.close()
+  await engine.close()
+}

@@ -1,0 +1,133 @@
+/**
+ * Goal: tables and views get other names and layers as in PostgreSQL, while no file moves.
+ * Method: scripts on a real gateway through a real driver, and a second gateway on the same lake.
+ */
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Catalog } from '../../catalog/catalog.js'
+import { LocalStore } from '../../storage/local-store.js'
+import { lintedGateway, type LintedGateway } from '../support/linted-gateway.js'
+import { script } from '../support/session-script.js'
+
+let gateway: LintedGateway
+
+beforeAll(async () => {
+  gateway = await lintedGateway()
+})
+
+afterAll(async () => {
+  await gateway.close()
+})
+
+const check = (name: string, lines: string): void => script(() => gateway, name, lines)
+
+describe('ALTER TABLE … RENAME TO and SET SCHEMA', () => {
+  check(
+    'give tables other names, and take names that have become free',
+    `CREATE TABLE silver.r1 AS SELECT 1 AS a
+     ALTER TABLE silver.r1 RENAME TO r2
+     SELECT * FROM silver.r1 -> !42P01
+     INSERT INTO silver.r2 VALUES (2)
+     SELECT r2.a FROM silver.r2 ORDER BY 1 -> 1|2
+     SELECT a FROM silver.r2 VERSION AS OF 0 -> 1
+     ALTER TABLE silver.r2 ADD COLUMN b int
+     CREATE TABLE silver.r2 (x int) -> !42P07
+     CREATE TABLE silver.r3 AS SELECT 3 AS a
+     ALTER TABLE silver.r3 RENAME TO r2 -> !42P07
+     ALTER TABLE silver.r3 RENAME TO r1
+     SELECT * FROM silver.r1 -> 3
+     ALTER TABLE silver.r2 SET SCHEMA gold
+     SELECT * FROM silver.r2 -> !42P01
+     SELECT a FROM gold.r2 ORDER BY 1 -> 1|2
+     ALTER TABLE gold.r2 SET SCHEMA nowhere -> !3F000
+     ALTER TABLE gold.r2 SET SCHEMA gold
+     SELECT table_schema, table_name FROM information_schema.tables WHERE table_name ~ '^r[123]$' ORDER BY 1, 2 -> gold,r2|silver,r1
+     ALTER TABLE gold.nosuch RENAME TO x -> !42P01
+     ALTER TABLE IF EXISTS gold.nosuch RENAME TO x -> ALTER ~NOTICE 00000
+     ALTER TABLE gold.r2 RENAME TO "../x" -> !42602
+     ALTER TABLE gold.r2 RENAME TO r4
+     ALTER TABLE gold.r4 SET SCHEMA silver
+     UPDATE silver.r4 SET b = 1 WHERE a = 1
+     DELETE FROM silver.r4 WHERE a = 2
+     SELECT * FROM silver.r4 -> 1,1
+     DROP TABLE silver.r4
+     SELECT * FROM silver.r4 -> !42P01
+     BEGIN
+     ALTER TABLE silver.r1 RENAME TO r5 -> !25001
+     ROLLBACK`,
+  )
+
+  it('leave the folder where it is, for engines that know the lake by its folders', async () => {
+    expect(existsSync(join(gateway.lake, 'silver/r3/_delta_log'))).toBe(true)
+    expect(existsSync(join(gateway.lake, 'silver/r1/_delta_log/00000000000000000000.json'))).toBe(
+      true,
+    )
+  })
+
+  it('are seen by other gateways of the lake', async () => {
+    const other = new Catalog(new LocalStore(gateway.lake), () => Promise.resolve(null))
+    expect(await other.resolve(['silver', 'r1'], [])).toEqual({
+      kind: 'table',
+      table: { layer: 'silver', name: 'r1', path: 'silver/r3' },
+    })
+  })
+
+  check(
+    'never give a new table the log of one that was renamed',
+    `CREATE TABLE silver.f1 AS SELECT 1 AS a
+     ALTER TABLE silver.f1 RENAME TO f2
+     CREATE TABLE silver.f1 (b int) -> !55000
+     SELECT * FROM silver.f2 -> 1`,
+  )
+
+  check(
+    'take views along that name the table',
+    `CREATE TABLE silver.v1 AS SELECT 1 AS a, 2 AS b
+     INSERT INTO silver.v1 VALUES (3, 4)
+     CREATE VIEW silver.v_plain AS SELECT a, v1.b FROM silver.v1 WHERE v1.a > 0
+     CREATE VIEW silver.v_self AS SELECT x.a, v1.b FROM silver.v1 AS x JOIN silver.v1 ON x.a = v1.a, (SELECT 1) one
+     CREATE VIEW silver.v_old AS SELECT a FROM silver.v1 VERSION AS OF 0
+     CREATE VIEW silver.v_at AS SELECT v1.a FROM silver.v1@v0
+     CREATE VIEW silver.v_named AS SELECT silver.v1.a FROM silver.v1
+     ALTER TABLE silver.v1 RENAME TO v2 -> !0A000
+     DROP VIEW silver.v_named
+     ALTER TABLE silver.v1 RENAME TO "V 2"
+     SELECT * FROM silver.v_plain ORDER BY a -> 1,2|3,4
+     SELECT * FROM silver.v_self ORDER BY a -> 1,2|3,4
+     SELECT * FROM silver.v_old -> 1
+     SELECT * FROM silver.v_at -> 1
+     ALTER TABLE silver."V 2" SET SCHEMA gold
+     SELECT * FROM silver.v_self ORDER BY a -> 1,2|3,4
+     SELECT * FROM silver.v_old -> 1`,
+  )
+})
+
+describe('ALTER VIEW', () => {
+  check(
+    'renames views and their columns',
+    `CREATE TABLE silver.w1 AS SELECT 1 AS a, 2 AS b
+     CREATE VIEW silver.w2 AS SELECT a, b FROM silver.w1
+     CREATE VIEW silver.w3 AS SELECT w2.a FROM silver.w2
+     COMMENT ON VIEW silver.w2 IS 'kept'
+     ALTER VIEW silver.w2 RENAME TO w4
+     SELECT * FROM silver.w3 -> 1
+     SELECT * FROM silver.w2 -> !42P01
+     ALTER VIEW silver.w4 SET SCHEMA gold
+     SELECT * FROM gold.w4 -> 1,2
+     SELECT obj_description('gold.w4'::regclass) -> kept
+     ALTER VIEW gold.w4 RENAME COLUMN b TO c -> !2BP01
+     DROP VIEW silver.w3
+     ALTER VIEW gold.w4 RENAME COLUMN b TO c
+     SELECT c FROM gold.w4 -> 2
+     ALTER VIEW gold.w4 RENAME COLUMN nosuch TO d -> !42703
+     ALTER VIEW gold.w4 RENAME COLUMN a TO c -> !42701
+     ALTER VIEW silver.w1 RENAME TO x -> !42809
+     ALTER VIEW silver.w1 SET SCHEMA gold -> !42809
+     ALTER TABLE gold.w4 RENAME TO w5
+     SELECT c FROM gold.w5 -> 2
+     ALTER VIEW gold.w5 RENAME TO orders
+     ALTER TABLE silver.w1 RENAME TO orders -> !42P07`,
+  )
+})
