@@ -14,7 +14,8 @@ import { physicalName } from './scan.js'
 import { scanRelation } from './scan-relation.js'
 import { refreshSnapshot, type Snapshot } from './snapshot.js'
 import { withStatsText } from './stats-text.js'
-import { type Obligation, supportsFeature } from './table-protocol.js'
+import type { Obligation } from './table-protocol.js'
+import { keptColumns, trackedRelation } from './tracked-rows.js'
 import { type CommitResult, Transaction } from './transaction.js'
 
 /** Files of one partition whose rows are to be written anew, together. */
@@ -175,7 +176,11 @@ export async function rewriteBin(
 ): Promise<Rewrite> {
   const sizeBytes = bin.files.reduce((sum, file) => sum + file.sizeBytes, 0)
   const scan = { snapshot, files: bin.files, filesAfterPartitions: bin.files.length, sizeBytes }
-  const relation = await scanRelation(store, connection, scan)
+  const kept = keptColumns(snapshot)
+  const relation =
+    kept === null
+      ? await scanRelation(store, connection, scan)
+      : await trackedRelation(store, connection, scan, kept)
   const query =
     options.order === undefined
       ? `SELECT * FROM ${relation} AS t`
@@ -185,7 +190,11 @@ export async function rewriteBin(
     connection,
     snapshot,
     { query },
-    { partition: bin.partition, targetSizeBytes: options.targetSizeBytes },
+    {
+      partition: bin.partition,
+      targetSizeBytes: options.targetSizeBytes,
+      ...(kept === null ? {} : { hidden: kept }),
+    },
   )
   const expected = liveRows(snapshot, bin)
   if (expected !== null && expected !== written.rowCount) {
@@ -210,18 +219,6 @@ export const MOVES_ROWS: ReadonlySet<Obligation> = new Set<Obligation>([
   'charVarchar',
   'changeData',
 ])
-
-/** 0A000 for a table whose rows cannot be moved without losing something. */
-export function requireMovable(snapshot: Snapshot): void {
-  const tracked =
-    supportsFeature(snapshot.protocol, 'rowTracking') &&
-    snapshot.metadata.configuration['delta.enableRowTracking']?.toLowerCase() === 'true'
-  if (!tracked) return
-  throw new SqlError(
-    SqlState.featureNotSupported,
-    `table "${snapshot.tablePath}" has row tracking, and its rows would lose their ids`,
-  )
-}
 
 /** What became of some rewrites. */
 export interface CommittedRewrites {
@@ -256,7 +253,10 @@ export async function commitRewrites(
       ),
     )
     if (committed.length === 0) return { committed, transaction: null, result: null }
-    const transaction = await Transaction.begin(store, base, { fulfilled: MOVES_ROWS })
+    const transaction = await Transaction.begin(store, base, {
+      fulfilled: MOVES_ROWS,
+      keepsRowIds: true,
+    })
     for (const { bin, adds } of committed) {
       transaction.remove(bin.files, { dataChange: false })
       transaction.add(adds)

@@ -39,6 +39,8 @@ export interface FileLayout {
   readonly partition?: PartitionValues
   /** Bytes at which a file is ended; the table's target size unless given. */
   readonly targetSizeBytes?: number
+  /** Columns that the files have beside the table's own, without statistics. */
+  readonly hidden?: readonly StructField[]
 }
 
 /** Partition values as the log has them: physical names and texts. */
@@ -174,7 +176,10 @@ function layoutOf(target: WriteTarget, pieces: number, wanted: FileLayout): Layo
     )
   }
   const column = (field: StructField): string => `${ROWS}.${quoteIdentifier(field.name)}`
-  const items = stored.map((field) => physicalItem(field, column(field), mapping))
+  const items = [
+    ...stored.map((field) => physicalItem(field, column(field), mapping)),
+    ...(wanted.hidden ?? []).map((field) => physicalItem(field, column(field), 'none')),
+  ]
   const keys = (wanted.partition === undefined ? partitions : []).map((field, i) => {
     const text = partitionKeyExpression(field, typedValue(field, column(field)))
     const isText = field.type.kind === 'primitive' && field.type.name === 'string'

@@ -7,7 +7,6 @@ import {
   deletedShare,
   MAX_DELETED_SHARE,
   planBins,
-  requireMovable,
   type Rewrite,
   rewriteBin,
   type RewriteOptions,
@@ -22,6 +21,7 @@ import { clusteringPaths } from './file-statistics.js'
 import type { ObjectStore } from './object-store.js'
 import type { StructField } from './schema.js'
 import { columnMappingOf, type Snapshot } from './snapshot.js'
+import { keptColumns } from './tracked-rows.js'
 import type { Transaction } from './transaction.js'
 
 /** What is to be written anew, and what the commits say of it. */
@@ -219,7 +219,7 @@ export interface OptimizeEvents {
  * Carries out `plan`, made on `snapshot`: bins are written one after another and committed in
  * batches, so that whatever ends it loses one batch at most.
  *
- * 0A000 for a table that is not written or has row tracking; 40001 when its metadata was changed.
+ * 0A000 for a table that is not written or would lose the ids of its rows; 40001 when its metadata was changed.
  */
 export async function runOptimize(
   store: ObjectStore,
@@ -228,7 +228,7 @@ export async function runOptimize(
   plan: OptimizePlan,
   events: OptimizeEvents,
 ): Promise<OptimizeMetrics> {
-  requireMovable(snapshot)
+  keptColumns(snapshot)
   let metrics: OptimizeMetrics = {
     version: null,
     commits: 0,

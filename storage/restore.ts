@@ -82,7 +82,10 @@ export async function restoreTable(
     removedFilesSize: sizeOf(removed),
     restoredFilesSize: sizeOf(back),
   }
-  const transaction = await Transaction.begin(store, now, { fulfilled: BRINGS_BACK })
+  const transaction = await Transaction.begin(store, now, {
+    fulfilled: BRINGS_BACK,
+    keepsRowIds: true,
+  })
   transaction.readWholeTable()
   const protocol = merged(now.protocol, past.protocol)
   transaction.setMetadata(

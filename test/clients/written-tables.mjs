@@ -189,6 +189,17 @@ const TABLES = {
     after: (path) => append(path, "SELECT 100 AS n, 'later' AS s"),
     rows: `${simple()} UNION ALL SELECT 100, 'later'`,
   },
+  tracked_and_moved: {
+    fields: SIMPLE,
+    query: simple(),
+    configuration: { 'delta.enableRowTracking': 'true' },
+    after: async (path) => {
+      // The id of each row is its n, wherever it is moved.
+      await append(path, "SELECT i AS n, 'later' AS s FROM range(10, 20) r(i)")
+      await optimize(path, (snapshot, files) => planZOrder(snapshot, files, [['s'], ['n']], {}))
+    },
+    rows: `${simple()} UNION ALL SELECT i, 'later' FROM range(10, 20) r(i)`,
+  },
   clustered: {
     fields: SIMPLE,
     query: simple(),

@@ -11,7 +11,7 @@ import { planAutoCompaction } from '../../storage/auto-compaction.js'
 import { withDeletionVector, writeDeletionVectors } from '../../storage/deletion-vector-file.js'
 import { readDeletionVector } from '../../storage/deletion-vector.js'
 import { writeDataFiles } from '../../storage/data-file.js'
-import type { EngineConnection } from '../../storage/engine.js'
+import { type EngineConnection, quoteIdentifier } from '../../storage/engine.js'
 import { SqlError } from '../../storage/errors.js'
 import type { TableDefinition } from '../../storage/new-table.js'
 import type { ObjectStore } from '../../storage/object-store.js'
@@ -24,7 +24,10 @@ import {
   runOptimize,
 } from '../../storage/optimize.js'
 import { restoreTable } from '../../storage/restore.js'
+import { UNKNOWN } from '../../storage/predicate.js'
+import { planScan } from '../../storage/scan.js'
 import type { Snapshot } from '../../storage/snapshot.js'
+import { keptColumns, trackedRelation } from '../../storage/tracked-rows.js'
 import { Transaction } from '../../storage/transaction.js'
 import { vacuumTable } from '../../storage/vacuum.js'
 import { FaultyStore, Scheduler, seeded } from '../simulation/faulty-store.js'
@@ -58,6 +61,13 @@ const KINDS: {
       'delta.enableDeletionVectors': 'true',
       'delta.columnMapping.mode': 'name',
       'delta.enableInCommitTimestamps': 'true',
+    },
+  },
+  tracked: {
+    configuration: {
+      'delta.enableRowTracking': 'true',
+      'delta.enableDeletionVectors': 'true',
+      'delta.columnMapping.mode': 'name',
     },
   },
   'mapped by id': { configuration: { 'delta.columnMapping.mode': 'id' } },
@@ -221,7 +231,7 @@ describe('the rows of each version within retention', () => {
             if (version >= oldest) expect(await lake.rows(table, version)).toEqual(wanted)
           }
         }),
-        { seed: 4711, numRuns: 12 },
+        { seed: 4711, numRuns: 6 },
       )
     },
     120_000,
@@ -240,6 +250,47 @@ async function orFailure(work: Promise<unknown>): Promise<void> {
     if (!(thrown instanceof SqlError)) throw thrown
   })
 }
+
+describe('the ids that row tracking gives to rows', () => {
+  /** Each live row's key, id and the version it was made in. */
+  async function idsOf(table: string): Promise<string[]> {
+    const snapshot = await lake.snapshot(table)
+    const kept = keptColumns(snapshot)
+    if (kept === null) throw new Error('the table is not tracked')
+    const scan = planScan(snapshot, UNKNOWN)
+    const relation = await trackedRelation(lake.store, lake.connection, scan, kept)
+    const [id, version] = kept.map(({ name }) => quoteIdentifier(name))
+    return lake.printed(`SELECT k, ${id}, ${version} FROM ${relation}`)
+  }
+
+  it('stay with them wherever they are moved', async () => {
+    await lake.create(
+      { tablePath: 'ids', schema: SCHEMA, partitionColumns: ['p'], ...KINDS.tracked },
+      someRows(20),
+    )
+    await lake.append('ids', someRows(10))
+    const removal = await deleteSome(lake.store, await lake.snapshot('ids'), 1)
+    if (removal !== null) await commitAll(removal, 'DELETE')
+    for (let kind = 0; kind < 5; kind++) {
+      const before = await idsOf('ids')
+      const appended = await lake.append('ids', someRows(5))
+      const grown = await idsOf('ids')
+      expect(grown).toEqual(expect.arrayContaining(before))
+      expect(grown.filter((row) => row.endsWith(`,"${appended}n"]`)).length).toBe(5)
+      const snapshot = await lake.snapshot('ids')
+      const transactions: Transaction[] = []
+      await runOptimize(lake.store, lake.connection, snapshot, planOf(snapshot, kind), {
+        committed: (transaction) => transactions.push(transaction),
+      })
+      expect(await idsOf('ids')).toEqual(grown)
+      for (const { versions } of transactions) {
+        const [info] = versions.at(-1)?.actions ?? []
+        if (info?.kind !== 'commitInfo') throw new Error('commitInfo is first')
+        expect(info.commitInfo.tags).toEqual({ 'delta.rowTracking.preserved': 'true' })
+      }
+    }
+  })
+})
 
 describe('OPTIMIZE beside writers', () => {
   const NO_FAULTS = { fails: 0, failsLate: 0, ambiguous: 0 }

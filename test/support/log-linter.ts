@@ -558,7 +558,18 @@ async function lintDataFile(
       else position += descendants(nodes, position - 1)
     }
   }
-  visit(fields, isAltered ? fields.length : Number(nodes[0]?.[1]), 'of the file')
+  // Rows that moved keep their ids in hidden columns.
+  const configuration = metadata.configuration as { readonly [key: string]: string }
+  const kept = [
+    configuration['delta.rowTracking.materializedRowIdColumnName'],
+    configuration['delta.rowTracking.materializedRowCommitVersionColumnName'],
+  ].flatMap((name): Field[] =>
+    name === undefined
+      ? []
+      : [{ name, type: 'long', nullable: true, metadata: { 'delta.columnMapping.id': null } }],
+  )
+  const expected = kept.some(({ name }) => columns.includes(name)) ? [...fields, ...kept] : fields
+  visit(expected, isAltered ? expected.length : columns.length, 'of the file')
 
   const stats = JSON.parse(file.stats ?? '{}') as {
     numRecords?: number
