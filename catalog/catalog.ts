@@ -298,6 +298,19 @@ export class Catalog {
     )
   }
 
+  /** Gives the table that is in a folder a name, be it dropped or nobody's; 42P07 when the name is taken. */
+  async adoptTable(table: TableName): Promise<void> {
+    const id = await this.#tableId(table.path)
+    await this.#replay()
+    const actions: CatalogAction[] = []
+    if (id !== null && this.#dropped.has(`${table.path} ${id}`)) {
+      actions.push({ undropTable: { path: table.path, id } })
+    }
+    if (table.path !== `${table.layer}/${table.name}`) actions.push({ registerTable: table })
+    if (actions.length === 0) return
+    await this.#commit({ all: actions }, () => this.#requireFree(table.layer, table.name))
+  }
+
   /**
    * Gives a table another name; its folder stays where it is. 42P07 when the name is taken.
    *

@@ -2,6 +2,7 @@
 
 import { needsColumnMapping } from '../storage/altered-table.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { identityOf } from '../storage/identity-column.js'
 import type { StructField } from '../storage/schema.js'
 import { widenedField } from '../storage/type-widening.js'
 import { requireNewCheck } from './alter-constraints.js'
@@ -32,6 +33,9 @@ export function addColumn(draft: TableDraft, command: Node): void {
     if (constraint.contype === 'CONSTR_DEFAULT') requireNoColumns(constraint.raw_expr)
   }
   const made = columnField(node, definition, table.name)
+  if (identityOf(made) !== undefined) {
+    throw notSupported('adding an identity column to a table that is there')
+  }
   const isNull = made.metadata.CURRENT_DEFAULT === 'NULL'
   const field = isNull ? without(made, /^CURRENT_DEFAULT$/) : made
   if (needsColumnMapping(name)) draft.mapColumns()
@@ -262,6 +266,7 @@ export function setType(draft: TableDraft, command: Node): void {
   const column = draft.column(name)
   const { field } = column
   const definition = nodeOf(command.def, 'ColumnDef') ?? {}
+  if (identityOf(field) !== undefined) throw notSupported('another type for an identity column')
   const using = definition.raw_default as Node | undefined
   const wanted = columnField(
     { ...definition, colname: field.name },

@@ -23,6 +23,7 @@ import {
 } from './alter-columns.js'
 import { addConstraint, dropConstraint, validateConstraint } from './alter-constraints.js'
 import { resetProperties, setProperties } from './alter-properties.js'
+import { alterationParameters } from './alteration-parameters.js'
 import { analyzeExpression, plainPlace } from './analyze-expression.js'
 import { type Analysis, type AnalyzedQuery, markerOf, replaceMarkers } from './analysis.js'
 import type { ParsedStatement } from './parse.js'
@@ -52,8 +53,8 @@ export interface Alteration {
   readonly snapshot: Snapshot
   /** As the table's history names it. */
   readonly operation: string
-  /** Whether views may name what goes: they are then looked at. */
-  readonly concernsViews: boolean
+  /** What is said when a view would not give the same columns any more; without it views are not looked at. */
+  readonly dependentView?: (view: string) => SqlError
   readonly change: (draft: TableDraft) => void
 }
 
@@ -98,7 +99,11 @@ export function alterationOf(
     table,
     snapshot,
     operation: OPERATIONS[named] ?? (COLUMN_COMMANDS.test(named) ? 'CHANGE COLUMN' : 'ALTER TABLE'),
-    concernsViews: kinds.has('AT_DropColumn') || kinds.has('AT_AlterColumnType'),
+    ...(kinds.has('AT_DropColumn')
+      ? { dependentView: (view: string) => lostColumn(table, view) }
+      : kinds.has('AT_AlterColumnType')
+        ? { dependentView: retypedColumn }
+        : {}),
     change: (draft) => {
       const before = new Set(draft.columns.map(({ field }) => field.name))
       for (const pass of PASSES) {
@@ -143,7 +148,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
  * Rows are validated and, where a new column has values or a type cannot be widened, written anew;
  * the table is then read as a whole, so that a concurrent append conflicts (40001 at commit).
  *
- * 23502 and 23514 naming what the rows break, 2BP01 when a view would lose what it reads.
+ * 23502 and 23514 naming what the rows break, 2BP01 and 0A000 when a view would lose what it reads.
  */
 export async function runAlteration(
   alteration: Alteration,
@@ -164,18 +169,22 @@ export async function runAlteration(
       const { draft, definition } = plan
       if (isSame(snapshot, definition)) return draft.notices
       const written = await moveRows(plan, snapshot, context, connection)
-      const views = alteration.concernsViews ? await viewsOver(table.path, context, connection) : []
+      const { dependentView } = alteration
+      const views =
+        dependentView === undefined ? [] : await viewsOver(table.path, context, connection)
       const before = change.save()
-      change.apply({ operation: alteration.operation, definition, ...written })
+      const { operation } = alteration
+      const parameters = alterationParameters(operation, snapshot, definition)
+      change.apply({ operation, parameters, definition, ...written })
       const now = views.length === 0 ? [] : await viewsOver(table.path, context, connection)
       const broken = views.find(
         ({ view, shape }) =>
           now.find((one) => one.view.layer === view.layer && one.view.name === view.name)?.shape !==
           shape,
       )
-      if (broken !== undefined) {
+      if (broken !== undefined && dependentView !== undefined) {
         change.restore(before)
-        throw dependentView(table, `${broken.view.layer}.${broken.view.name}`)
+        throw dependentView(`${broken.view.layer}.${broken.view.name}`)
       }
       for (const feature of addedReaderFeatures(snapshot, definition)) {
         draft.notice(
@@ -190,14 +199,30 @@ export async function runAlteration(
   })
 }
 
-function dependentView(table: TableName, view: string): SqlError {
+const DROP_VIEW = 'Drop the view first, and create it again afterwards.'
+
+function lostColumn(table: TableName, view: string): SqlError {
   return new SqlError(
     SqlState.dependentObjectsStillExist,
-    `cannot alter table ${table.name} because other objects depend on it`,
-    {
-      detail: `view ${view} depends on a column that would change.`,
-      hint: 'Drop the view first, and create it again afterwards.',
-    },
+    `cannot drop columns of table ${table.name} because other objects depend on them`,
+    { detail: `view ${view} depends on a column of table ${table.name}`, hint: DROP_VIEW },
+  )
+}
+
+function retypedColumn(view: string): SqlError {
+  return new SqlError(
+    SqlState.featureNotSupported,
+    'cannot alter type of a column used by a view or rule',
+    { detail: `view ${view} depends on the column`, hint: DROP_VIEW },
+  )
+}
+
+/** 0A000: views are kept as texts, which do not follow the names of columns. */
+export function renamedColumn(view: string): SqlError {
+  return new SqlError(
+    SqlState.featureNotSupported,
+    'renaming a column used by a view is not supported',
+    { detail: `view ${view} depends on the column`, hint: DROP_VIEW },
   )
 }
 
@@ -395,8 +420,8 @@ async function moveRows(
   const { store } = context.gateway
   if (validation === null && !draft.rewrites) return {}
   const files = [...snapshot.files]
-  const read = { predicate: UNKNOWN, files }
-  if (files.length === 0) return { reads: [read] }
+  const reads = [{ predicate: UNKNOWN, files }]
+  if (files.length === 0) return { reads }
   const relation = await scanRelation(store, connection, planScan(snapshot, UNKNOWN))
   const over = (sql: string): string => replaceMarkers(sql, () => relation)
   if (validation !== null) {
@@ -404,7 +429,7 @@ async function moveRows(
     const broken = draft.validations[(row ?? []).indexOf(true)]
     if (broken !== undefined) throw violation(draft, broken)
   }
-  if (!draft.rewrites) return { reads: [read] }
+  if (!draft.rewrites) return { reads }
   if (snapshot.metadata.configuration['delta.appendOnly']?.toLowerCase() === 'true') {
     throw new SqlError(
       SqlState.objectNotInPrerequisiteState,
@@ -413,7 +438,7 @@ async function moveRows(
     )
   }
   const written = await writeDataFiles(store, connection, definition, { query: over(plan.sql) })
-  return { reads: [read], removes: files, adds: written.files }
+  return { reads, removes: files, adds: written.files }
 }
 
 function violation(draft: TableDraft, broken: TableDraft['validations'][number]): SqlError {

@@ -81,6 +81,8 @@ export function replaceMarkers(sql: string, textOf: (id: number) => string): str
 
 export class Analysis implements CoercionContext {
   readonly host: AnalysisHost
+  /** What each `*` of the statement's text stands for, where it can be written out. */
+  readonly stars: { readonly location: number; readonly columns: string | null }[] = []
   readonly #source: SourceText
   readonly #start: number
   readonly #parameters: (SqlType | undefined)[] = []

@@ -596,6 +596,7 @@ function starTargets(analysis: Analysis, node: Node, scope: Scope): readonly Tar
         location,
       )
     }
+    analysis.stars.push({ location, columns: writtenOut(scope.columns, scope) })
     return scope.columns.map(({ name, column, merged }) => ({
       name,
       value: merged ?? columnExpression(column, scope, scope, location),
@@ -610,10 +611,28 @@ function starTargets(analysis: Analysis, node: Node, scope: Scope): readonly Tar
       location,
     )
   }
+  const own = found.range.columns.map((column) => ({ name: column.name, column }))
+  analysis.stars.push({ location, columns: writtenOut(own, scope) })
   return found.range.columns.map((column) => ({
     name: column.name,
     value: columnExpression(column, found.scope, scope, location),
   }))
+}
+
+/** `columns` as a client would name each of them; null where one has no name of its own. */
+function writtenOut(columns: Scope['columns'], scope: Scope): string | null {
+  const items: string[] = []
+  for (const { name, column, merged } of columns) {
+    const lower = name.toLowerCase()
+    const namesakes = scope.columns.filter((other) => other.name.toLowerCase() === lower)
+    const { alias } = column.range
+    const ranges = scope.ranges.filter((range) => range.alias === alias)
+    // Qualified where possible: a table of the join may get a column of that name later.
+    const isQualified = merged === undefined && alias !== undefined && ranges.length === 1
+    if (!isQualified && namesakes.length !== 1) return null
+    items.push(`${isQualified ? `${quoteIdentifier(alias)}.` : ''}${quoteIdentifier(name)}`)
+  }
+  return items.join(', ')
 }
 
 interface Groups {

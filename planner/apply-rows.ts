@@ -17,6 +17,8 @@ import { FILE_COLUMN, identifiedRelation, ROW_COLUMN } from '../storage/scan-rel
 import type { Snapshot } from '../storage/snapshot.js'
 import { type DeletionPolicy, fateOf, type FileFate } from '../storage/file-fate.js'
 import { deletedRowsOf, fileRowCounts } from '../storage/file-rows.js'
+import { nextIdentity, withHighWaterMarks } from '../storage/identity-column.js'
+import type { NewTable } from '../storage/new-table.js'
 import { uniqueNames } from './analyze-query.js'
 import { replaceMarkers } from './analysis.js'
 import { keyRange } from './key-range.js'
@@ -174,7 +176,6 @@ async function withPlan<T>(
       }
       return await use(work, { plan, texts, scans, asked: predicates.get(TARGET) ?? UNKNOWN })
     } finally {
-      await work.close()
       connection.attach(undefined)
     }
   })
@@ -259,6 +260,7 @@ class RowChangeWork {
     const { context } = this.#call
     const { store } = context.gateway
     const predicate = await this.#withSource(plan, texts, asked)
+    const definition = await this.#counted(plan)
     const candidates = planScan(this.snapshot, predicate)
     const target = await identifiedRelation(store, this.#connection, candidates)
     await this.#make(this.#stage, plan.sql, (id) =>
@@ -275,6 +277,7 @@ class RowChangeWork {
       adds,
       removes: fates.map(({ file }) => file),
       reads: [{ predicate, files: candidates.files }, ...this.#reads],
+      ...(definition === undefined ? {} : { definition }),
       metrics: {
         ...metricsOf(this.#kind.operation, counts),
         numDeletionVectorsAdded: fates.filter(({ kind }) => kind === 'vector').length,
@@ -323,6 +326,21 @@ class RowChangeWork {
     if (source.duplicates !== undefined) await this.#refuse(source.duplicates)
     if (touchesUnmatched) return UNKNOWN
     return and([asked, await keyRange(this.#connection, source, this.#call.values)])
+  }
+
+  /** The table with what its identity columns have handed out to the source's rows. */
+  async #counted({ source, identities }: RowChangePlan): Promise<NewTable | undefined> {
+    if (source === undefined || identities === undefined || identities.size === 0) return undefined
+    const marks = new Map<string, bigint>()
+    for (const [name, { identity, column }] of identities) {
+      const last = identity.step > 0n ? 'max' : 'min'
+      const [row] = await this.#connection.query(`SELECT ${last}(${column}) FROM ${source.table}`)
+      const given = row?.[0] as bigint | null | undefined
+      const isBeyond = (mark: bigint): boolean =>
+        identity.step > 0n ? mark >= nextIdentity(identity) : mark <= nextIdentity(identity)
+      if (typeof given === 'bigint' && isBeyond(given)) marks.set(name, given)
+    }
+    return marks.size === 0 ? undefined : withHighWaterMarks(this.snapshot, marks)
   }
 
   async #make(name: string, sql: string, textOf: (id: number) => string): Promise<void> {

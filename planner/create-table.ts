@@ -1,23 +1,11 @@
-/** CreateTable: CREATE TABLE and CREATE TABLE AS for tables of the lake. */
+/** CreateTable: what the columns and constraints of a CREATE TABLE define in Delta's terms. */
 
 import { Oid } from '../catalog/pg-types.js'
-import type { TableName } from '../catalog/catalog.js'
-import type { Cancellation } from '../storage/cancellation.js'
-import { writeDataFiles } from '../storage/data-file.js'
-import { quoteIdentifier } from '../storage/engine.js'
-import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-import { defineTable, type NewTable } from '../storage/new-table.js'
-import { UNKNOWN } from '../storage/predicate.js'
+import { identityMetadata } from '../storage/identity-column.js'
 import type { DataType, PrimitiveName, StructField } from '../storage/schema.js'
-import type { AnalyzedQuery, OutputColumn } from './analysis.js'
-import type { ParsedStatement } from './parse.js'
-import type { Execution } from './portal.js'
-import { analyze, type QueryContext, scanText } from './query.js'
 import { elementOf, isArrayOid, type SqlType, typeName, typeOfName } from './sql-type.js'
 import { constantOf, kindOf, listOf, namesOf, type Node, nodeOf, stringOf } from './syntax-tree.js'
-import { TableChange } from './table-change.js'
-import type { TableOptions } from './table-clauses.js'
 
 const PRIMITIVES: ReadonlyMap<number, PrimitiveName> = new Map<number, PrimitiveName>([
   [Oid.bool, 'boolean'],
@@ -75,12 +63,13 @@ export interface Definition {
 export function columnField(node: Node, definition: Definition, table: string): StructField {
   const type = typeOfName(node.typeName as Node)
   const words = namesOf((node.typeName as Node).names).at(-1) ?? ''
-  if (/serial/.test(words)) throw notSupported('serial columns')
+  const isSerial = /^(?:big|small)?serial[248]?$/.test(words)
   const metadata: { [key: string]: unknown } = {}
   if ((type.oid === Oid.varchar || type.oid === Oid.bpchar) && type.typmod >= 4) {
     metadata.__CHAR_VARCHAR_TYPE_STRING = `${type.oid === Oid.varchar ? 'varchar' : 'char'}(${type.typmod - 4})`
   }
-  let nullable = true
+  let nullable = !isSerial
+  if (isSerial) Object.assign(metadata, identityMetadata(SERIAL))
   for (const one of listOf(node.constraints)) {
     const constraint = nodeOf(one, 'Constraint') ?? {}
     switch (constraint.contype) {
@@ -103,12 +92,64 @@ export function columnField(node: Node, definition: Definition, table: string): 
         metadata['delta.generationExpression'] = expressionText(constraint.raw_expr as Node)
         break
       case 'CONSTR_IDENTITY':
-        throw notSupported('identity columns')
+        nullable = false
+        Object.assign(metadata, identityMetadata(identityOptions(constraint)))
+        break
       default:
         throw notSupported(CONSTRAINTS[String(constraint.contype)] ?? 'this constraint')
     }
   }
-  return { name: String(node.colname), type: deltaTypeOf(type), nullable, metadata }
+  const name = String(node.colname)
+  if (metadata['delta.identity.start'] === undefined) {
+    return { name, type: deltaTypeOf(type), nullable, metadata }
+  }
+  requireCountable(name, type, metadata)
+  // Other engines count in 64 bits only.
+  return { name, type: { kind: 'primitive', name: 'long' }, nullable, metadata }
+}
+
+const SERIAL = { start: 1n, step: 1n, allowExplicitInsert: true }
+
+/** The options of GENERATED … AS IDENTITY; 0A000 for those that Delta has nothing for. */
+function identityOptions(constraint: Node): Parameters<typeof identityMetadata>[0] {
+  const given = new Map<string, bigint>()
+  for (const option of listOf(constraint.options)) {
+    const { defname, arg } = nodeOf(option, 'DefElem') ?? {}
+    const value =
+      nodeOf(arg, 'Float')?.fval ??
+      (arg === undefined ? undefined : (nodeOf(arg, 'Integer')?.ival ?? 0))
+    if (defname === 'cache' || (defname === 'cycle' && nodeOf(arg, 'Boolean')?.boolval !== true)) {
+      continue
+    }
+    if ((defname !== 'start' && defname !== 'increment') || value === undefined) {
+      throw notSupported(`the identity option ${String(defname).toUpperCase()}`)
+    }
+    given.set(defname, BigInt(String(value)))
+  }
+  const step = given.get('increment') ?? 1n
+  if (step === 0n) {
+    throw new SqlError(SqlState.invalidParameterValue, 'INCREMENT must not be zero')
+  }
+  return {
+    start: given.get('start') ?? (step < 0n ? -1n : 1n),
+    step,
+    allowExplicitInsert: constraint.generated_when !== 'a',
+  }
+}
+
+function requireCountable(name: string, type: SqlType, metadata: StructField['metadata']): void {
+  if (type.oid !== Oid.int2 && type.oid !== Oid.int4 && type.oid !== Oid.int8) {
+    throw new SqlError(
+      SqlState.invalidParameterValue,
+      'identity column type must be smallint, integer, or bigint',
+    )
+  }
+  if (metadata.CURRENT_DEFAULT !== undefined || metadata['delta.generationExpression']) {
+    throw new SqlError(
+      SqlState.syntaxError,
+      `both default and identity specified for column "${name}"`,
+    )
+  }
 }
 
 /** Constraints that are refused, by the words for them. */
@@ -261,218 +302,4 @@ function operatorText(fields: Node): string {
     SqlState.featureNotSupported,
     `the operator ${operator} is not supported in constraints, defaults and generated columns`,
   )
-}
-
-function optionsOf(fields: Node, lake: TableOptions): TableOptions {
-  const spec = fields.partspec as Node | undefined
-  const partitions =
-    spec === undefined
-      ? lake.partitionColumns
-      : listOf(spec.partParams).map((part) => {
-          const element = nodeOf(part, 'PartitionElem') ?? {}
-          if (typeof element.name !== 'string') throw notSupported('partitioning by an expression')
-          return element.name
-        })
-  const properties: { [key: string]: string } = { ...lake.properties }
-  for (const option of listOf(fields.options)) {
-    const element = nodeOf(option, 'DefElem') ?? {}
-    const name =
-      element.defnamespace === undefined
-        ? String(element.defname)
-        : `${String(element.defnamespace)}.${String(element.defname)}`
-    const value = element.arg as Node | undefined
-    properties[name] = String(
-      stringOf(value) ??
-        (nodeOf(value, 'Integer') as { ival?: number } | undefined)?.ival ??
-        constantOf(value) ??
-        'true',
-    )
-  }
-  return { partitionColumns: partitions, properties, comment: lake.comment }
-}
-
-/** The layer and name a new table gets: 3F000 when there is no such layer, 42P07 when the name is taken. */
-async function newName(
-  range: Node,
-  context: QueryContext,
-): Promise<{ readonly table: TableName; readonly exists: boolean }> {
-  const { catalog } = context.gateway
-  const layer =
-    typeof range.schemaname === 'string' ? range.schemaname : (context.searchPath[0] ?? 'public')
-  const name = String(range.relname)
-  if (!(await catalog.layers()).includes(layer)) {
-    throw new SqlError(SqlState.invalidSchemaName, `schema "${layer}" does not exist`)
-  }
-  if (/[/\\]|^[._]/.test(name)) {
-    throw new SqlError(SqlState.invalidName, `"${name}" cannot be the name of a table`)
-  }
-  const found = await catalog.resolve([layer, name], [])
-  if (found === null && !(await catalog.isOwnFolder(`${layer}/${name}`))) {
-    // Its log is another table's history: a table made here would take that one's files away.
-    throw new SqlError(
-      SqlState.objectNotInPrerequisiteState,
-      `the folder "${layer}/${name}" belongs to a table that was renamed`,
-      { hint: 'Choose another name for the new table, and rename it afterwards.' },
-    )
-  }
-  const created = context.block.createdTable(layer, name)
-  return {
-    table: { layer, name, path: `${layer}/${name}` },
-    exists: found !== null || created !== undefined,
-  }
-}
-
-/** Executes CREATE TABLE; `exists` tells that IF NOT EXISTS found the table. */
-export async function runCreateTable(
-  fields: Node,
-  lake: TableOptions,
-  context: QueryContext,
-  notice: (message: string) => void,
-): Promise<Execution> {
-  const done: Execution = { kind: 'command', tag: 'CREATE TABLE' }
-  if (fields.inhRelations !== undefined && fields.partbound === undefined)
-    throw notSupported('INHERITS')
-  if (fields.partbound !== undefined) throw notSupported('PARTITION OF')
-  const { table, exists } = await newName(fields.relation as Node, context)
-  if (exists) {
-    if (fields.if_not_exists !== true) throw duplicate(table)
-    notice(`relation "${table.name}" already exists, skipping`)
-    return done
-  }
-  const definition: Definition = { fields: [], configuration: {} }
-  for (const node of listOf(fields.tableElts)) {
-    const column = nodeOf(node, 'ColumnDef')
-    const constraint = nodeOf(node, 'Constraint')
-    if (column !== undefined) definition.fields.push(columnField(column, definition, table.name))
-    else if (constraint?.contype === 'CONSTR_CHECK') addCheck(constraint, definition, table.name)
-    else if (constraint?.contype === 'CONSTR_PRIMARY') {
-      definition.configuration['lakegate.primaryKey'] = namesOf(constraint.keys).join(',')
-    } else if (constraint !== undefined) {
-      throw notSupported(CONSTRAINTS[String(constraint.contype)] ?? 'this constraint')
-    } else throw notSupported('LIKE')
-  }
-  const keys = (definition.configuration['lakegate.primaryKey'] ?? '').split(',')
-  const schema = {
-    fields: definition.fields.map((field) =>
-      keys.includes(field.name) ? { ...field, nullable: false } : field,
-    ),
-  }
-  if (schema.fields.length === 0) throw notSupported('a table without columns')
-  const options = optionsOf(fields, lake)
-  const made = define(table, schema.fields, options, definition.configuration)
-  if (definition.configuration['lakegate.primaryKey'] !== undefined) {
-    notice('the primary key is informational: rows are not held against it')
-  }
-  const change = await begin(context, table, made)
-  change.apply({ operation: 'CREATE TABLE', definition: made })
-  return done
-}
-
-/** A table that was dropped leaves its log: the new one is the next version of it, with an id of its own. */
-async function begin(
-  context: QueryContext,
-  table: TableName,
-  made: NewTable,
-): Promise<TableChange> {
-  const dropped = await context.gateway.snapshots.latest(table.path)
-  const change = context.block.changing(
-    table,
-    'CREATE TABLE',
-    () => new TableChange(table, dropped, made),
-  )
-  if (dropped !== null) {
-    change.apply({
-      operation: 'REPLACE TABLE',
-      removes: [...dropped.files],
-      reads: [{ predicate: UNKNOWN, files: [...dropped.files] }],
-    })
-  }
-  return change
-}
-
-function duplicate(table: TableName): SqlError {
-  return new SqlError(SqlState.duplicateTable, `relation "${table.name}" already exists`)
-}
-
-/** Properties of new tables: most changes touch few rows, and a vector is cheaper than a new file. */
-const DEFAULTS = { 'delta.enableDeletionVectors': 'true' }
-
-function define(
-  table: TableName,
-  fields: readonly StructField[],
-  options: TableOptions,
-  configuration: { readonly [key: string]: string },
-): NewTable {
-  return defineTable({
-    tablePath: table.path,
-    name: table.name,
-    description: options.comment,
-    schema: { fields },
-    partitionColumns: options.partitionColumns,
-    configuration: { ...DEFAULTS, ...options.properties, ...configuration },
-  })
-}
-
-/** Executes CREATE TABLE … AS for a table of the lake. */
-export async function runCreateTableAs(
-  inner: ParsedStatement,
-  into: Node,
-  ifNotExists: boolean,
-  lake: TableOptions,
-  values: readonly EngineValue[],
-  context: QueryContext,
-  cancellation: Cancellation,
-  notice: (message: string) => void,
-): Promise<Execution> {
-  const { table, exists } = await newName(into.rel as Node, context)
-  if (exists) {
-    if (!ifNotExists) throw duplicate(table)
-    notice(`relation "${table.name}" already exists, skipping`)
-    return { kind: 'command', tag: 'CREATE TABLE AS' }
-  }
-  const options = optionsOf({ options: into.options }, lake)
-  const names = namesOf(into.colNames)
-  return context.pool.with(async (connection) => {
-    connection.attach(cancellation)
-    try {
-      const analyzed = await analyze(inner, [], values, context, connection, true)
-      const columns: readonly OutputColumn[] = analyzed.query.columns
-      if (names.length > columns.length) {
-        throw new SqlError(SqlState.syntaxError, 'too many column names were specified')
-      }
-      const fields = columns.map(
-        (column, i): StructField => ({
-          name: names[i] ?? column.name,
-          type: deltaTypeOf(column.type),
-          nullable: true,
-          metadata: {},
-        }),
-      )
-      const made = define(table, fields, options, {})
-      const change = await begin(context, table, made)
-      if (into.skipData === true) {
-        change.apply({ operation: 'CREATE TABLE AS SELECT', definition: made })
-        return { kind: 'command', tag: 'CREATE TABLE AS' }
-      }
-      const { sql, values: bound } = await scanText(analyzed, values, context, connection)
-      const written = await writeDataFiles(context.gateway.store, connection, made, {
-        query: renamed(sql, analyzed.query, fields),
-        values: bound,
-      })
-      change.apply({ operation: 'CREATE TABLE AS SELECT', definition: made, adds: written.files })
-      return { kind: 'command', tag: `SELECT ${written.rowCount}` }
-    } finally {
-      connection.attach(undefined)
-    }
-  })
-}
-
-function renamed(sql: string, query: AnalyzedQuery, fields: readonly StructField[]): string {
-  const items = fields.map((field, i) => {
-    const from = quoteIdentifier(query.columns[i]?.engineName ?? '')
-    const isText = field.type.kind === 'primitive' && field.type.name === 'string'
-    const value = isText ? `CAST(q.${from} AS VARCHAR)` : `q.${from}`
-    return `${value} AS ${quoteIdentifier(field.name)}`
-  })
-  return `SELECT ${items.join(', ')} FROM (${sql}) AS q`
 }

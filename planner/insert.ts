@@ -427,8 +427,8 @@ async function replacedRows(
       replaced = change
     },
   })
-  const { adds = [], removes = [], reads = [] } = replaced
-  return { adds, removes, reads }
+  const { adds = [], removes = [], reads = [], metrics = {} } = replaced
+  return { adds, removes, reads, metrics }
 }
 
 let nextStage = 1

@@ -108,7 +108,6 @@ export function planMerge(
     }),
   )
   requireReachable(analysis, clauses)
-  if (clauses.some(({ action }) => action === ACTION.insert)) requireNoIdentity(analysis, columns)
   const has = (match: Match): boolean => clauses.some((clause) => clause.match === match)
   const join = has('by-source')
     ? has('by-target')
@@ -335,7 +334,9 @@ function starValues(
         : column.generatedText === undefined
           ? defaultValue(analysis, column)
           : stored('NULL', column)
-    if (without.has(name.toLowerCase()) || column.generatedText !== undefined) return otherwise()
+    const counts = column.identity?.allowExplicitInsert === false
+    const isMade = counts || column.generatedText !== undefined
+    if (without.has(name.toLowerCase()) || isMade) return otherwise()
     const found = sourceColumn(joined.columns, name)
     if (found === undefined) {
       throw new SqlError(
@@ -371,14 +372,5 @@ function requireReachable(analysis: Analysis, clauses: readonly Clause[]): void 
       )
     }
     if (condition === '') closed.add(match)
-  }
-}
-
-/** Numbers of identity columns are handed out by INSERT alone. */
-export function requireNoIdentity(analysis: Analysis, columns: readonly TargetColumn[]): void {
-  if (columns.some(({ identity }) => identity !== undefined)) {
-    throw analysis.notSupported(
-      'inserting into a table with identity columns by MERGE or ON CONFLICT',
-    )
   }
 }

@@ -438,9 +438,35 @@ async function resolve(
     if (view === undefined) throw new SqlError(SqlState.dataCorrupted, `view "${name}" is empty`)
     const { query } = await analyzeStatement(view, run, () => undefined, depth + 1)
     const viewName = `${found.view.layer}.${found.view.name}`
-    return { kind: 'view', name: viewName, query, columnNames: found.view.columns }
+    const columns = columnsOfView(viewName, found.view.columns, query.columns)
+    return { kind: 'view', name: viewName, query: { ...query, columns }, columnNames: [] }
   }
   return tableRelation(found.table, reference, run)
+}
+
+/**
+ * What a view's query gives, under the names the view has.
+ *
+ * A table that another engine changes may give a `*` inside more columns or other ones: those behind
+ * the known ones do not show, and where they cannot be told apart the view is refused (0A000).
+ */
+function columnsOfView(
+  view: string,
+  names: readonly string[],
+  columns: readonly OutputColumn[],
+): readonly OutputColumn[] {
+  if (names.length === 0) return columns
+  if (names.length !== columns.length) {
+    const isLonger = names.every((name, i) => columns[i]?.name === name)
+    if (!isLonger) {
+      throw new SqlError(
+        SqlState.featureNotSupported,
+        `view "${view}" reads a table whose columns have changed`,
+        { hint: 'Create the view again.' },
+      )
+    }
+  }
+  return names.map((name, i) => ({ ...(columns[i] as OutputColumn), name }))
 }
 
 async function tableRelation(

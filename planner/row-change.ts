@@ -3,6 +3,7 @@
 import type { TableName } from '../catalog/catalog.js'
 import { quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
+import type { IdentityColumn } from '../storage/identity-column.js'
 import { engineTypeOf } from '../storage/schema.js'
 import { FILE_COLUMN, ROW_COLUMN } from '../storage/scan-relation.js'
 import type { Snapshot } from '../storage/snapshot.js'
@@ -49,6 +50,11 @@ export interface RowChangePlan extends AnalyzedQuery {
   /** `WITH …` that belongs before every query of the plan. */
   readonly withSql: string
   readonly source: SourcePlan | undefined
+  /** Identity columns by name that count the source's rows, in that column of the source. */
+  readonly identities?: ReadonlyMap<
+    string,
+    { readonly identity: IdentityColumn; readonly column: string }
+  >
   /** Whether every row of the table may be changed, not only those the keys find. */
   readonly touchesUnmatched: boolean
   /** Whether one row changed twice by the statement is an error (21000). */

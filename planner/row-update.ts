@@ -238,7 +238,8 @@ function assignedNode(analysis: Analysis, node: Node): Node {
   return args[Number(many.colno) - 1] as Node
 }
 
-/** `node` as what is stored in `column`: DEFAULT too; 428C9 for anything else in a generated one. */
+/** `node` as what is stored in `column`: DEFAULT too; 428C9 for anything else in a generated one or an
+ * identity column that always counts. */
 export function assignedText(
   analysis: Analysis,
   node: Node,
@@ -253,9 +254,6 @@ export function assignedText(
       `column "${column.field.name}" can only be updated to DEFAULT`,
       { detail: `Column "${column.field.name}" is a generated column.` },
     )
-  }
-  if (isDefault && column.identity !== undefined) {
-    throw analysis.notSupported('DEFAULT for an identity column in UPDATE')
   }
   if (isDefault) return defaultValue(analysis, column)
   if (column.identity?.allowExplicitInsert === false) {

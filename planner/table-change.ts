@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { TableName } from '../catalog/catalog.js'
+import type { TableRegistration } from '../catalog/registration.js'
 import type { AddFile, Protocol } from '../storage/actions.js'
 import { deletionVectorId } from '../storage/deletion-vector.js'
 import { SqlError, SqlState } from '../storage/errors.js'
@@ -63,7 +64,16 @@ export class TableChange {
   readonly creates: boolean
   #state: ChangeState
 
-  constructor(table: TableName, base: Snapshot | null, definition: NewTable | null = null) {
+  /** The table's folder does not bear its name: the catalog is told before the log is. */
+  readonly #registration: TableRegistration | undefined
+
+  constructor(
+    table: TableName,
+    base: Snapshot | null,
+    definition: NewTable | null = null,
+    registration?: TableRegistration,
+  ) {
+    this.#registration = registration
     this.table = table
     this.base = base
     this.creates = definition !== null
@@ -175,6 +185,8 @@ export class TableChange {
       if (appended.kind === 'conflict') throw conflictError(this.table, appended)
       return
     }
+    // Of a folder without a log, a registration means nothing: it may be left behind.
+    if (this.#registration !== undefined) await gateway.catalog.registerTable(this.#registration)
     const options = { fulfilled: FULFILLED }
     let transaction: Transaction
     if (this.base === null) {
@@ -201,9 +213,8 @@ export class TableChange {
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
     transaction.remove(removes)
     transaction.add(adds)
-    const result = await transaction.commit(
-      describeChange(operations, adds, removes, metrics, parameters),
-    )
+    const words = describeChange(operations, adds, removes, metrics, parameters)
+    const result = await transaction.commit(words)
     if (result.kind === 'conflict') throw conflictError(this.table, result)
     gateway.afterCommit(transaction)
   }

@@ -8,37 +8,64 @@ export interface TableOptions {
   readonly partitionColumns: readonly string[]
   readonly properties: { readonly [key: string]: string }
   readonly comment: string | undefined
+  /** CREATE OR REPLACE. */
+  readonly orReplace: boolean
+  /** The table of `LIKE other` behind the name. */
+  readonly like: readonly string[] | undefined
+  readonly clusterColumns: readonly string[]
+  /** The folder the table lies in, as written. */
+  readonly location: string | undefined
 }
 
 export const NO_OPTIONS: TableOptions = {
   partitionColumns: [],
   properties: {},
   comment: undefined,
+  orReplace: false,
+  like: undefined,
+  clusterColumns: [],
+  location: undefined,
 }
 
 /**
- * Takes `USING DELTA`, `PARTITIONED BY (…)`, `TBLPROPERTIES (…)` and `COMMENT '…'` out of a CREATE
- * TABLE statement; each is overwritten with blanks of the same length.
+ * Takes `OR REPLACE`, `USING DELTA`, `PARTITIONED BY (…)`, `CLUSTER BY (…)`, `LIKE other`,
+ * `LOCATION '…'`, `TBLPROPERTIES (…)` and `COMMENT '…'` out of a CREATE TABLE statement; each is
+ * overwritten with blanks of the same length.
  *
- * 0A000 for `CLUSTER BY`, `LOCATION` and other formats, 42601 for clauses that are not well formed.
+ * 0A000 for other formats, 42601 for clauses that are not well formed.
  */
 export function liftTableClauses(sql: string): {
   readonly text: string
   readonly options: TableOptions
 } {
-  if (!/^\s*create\s+table\b/i.test(sql)) return { text: sql, options: NO_OPTIONS }
+  if (!/^\s*create\s+(?:or\s+replace\s+)?table\b/i.test(sql)) {
+    return { text: sql, options: NO_OPTIONS }
+  }
   const tokens = tokenize(sql)
   const partitionColumns: string[] = []
+  const clusterColumns: string[] = []
   const properties: { [key: string]: string } = {}
-  let comment: string | undefined
-  const blanks: [number, number][] = []
+  let { comment, like, location } = NO_OPTIONS
+  const blanks: [number, number, string][] = []
+  const blank = (first: number, last: number): void => {
+    blanks.push([tokens[first]?.start ?? 0, tokens[last]?.end ?? 0, ''])
+  }
+  const orReplace = isKeyword(tokens[1], 'or')
+  if (orReplace) blank(1, 2)
+  let at = orReplace ? 4 : 2
+  if (isKeyword(tokens[at], 'if')) at += 3
+  while (tokens[at + 1]?.text === '.') at += 2
+  const afterName = at + 1
+  let hasColumns = false
+  let hasQuery = false
   let depth = 0
-  for (let i = 2; i < tokens.length; i++) {
+  for (let i = afterName; i < tokens.length; i++) {
     const token = tokens[i] as Token
-    if (token.text === '(') depth++
+    if (token.text === '(' && depth++ === 0) hasColumns = true
     if (token.text === ')') depth--
     if (depth > 0 || token.kind !== 'identifier') continue
-    if (isKeyword(token, 'as')) break
+    hasQuery ||= isKeyword(token, 'as')
+    if (hasQuery) break
     const next = tokens[i + 1]
     let last = i
     if (isKeyword(token, 'using')) {
@@ -47,24 +74,41 @@ export function liftTableClauses(sql: string): {
     } else if (isKeyword(token, 'partitioned') && isKeyword(next, 'by')) {
       last = group(tokens, i + 2)
       partitionColumns.push(...names(tokens.slice(i + 3, last)))
+    } else if (isKeyword(token, 'cluster') && isKeyword(next, 'by')) {
+      last = group(tokens, i + 2)
+      clusterColumns.push(...names(tokens.slice(i + 3, last)))
     } else if (isKeyword(token, 'tblproperties')) {
       last = group(tokens, i + 1)
       Object.assign(properties, pairs(tokens.slice(i + 2, last)))
     } else if (isKeyword(token, 'comment') && next?.kind === 'string') {
       comment = textOf(next)
       last = i + 1
-    } else if (isKeyword(token, 'cluster') && isKeyword(next, 'by')) {
-      throw unsupported('CLUSTER BY', token)
-    } else if (isKeyword(token, 'location')) throw unsupported('LOCATION', token)
-    else continue
-    blanks.push([token.start, tokens[last]?.end ?? token.end])
+    } else if (isKeyword(token, 'location') && next?.kind === 'string') {
+      location = textOf(next)
+      last = i + 1
+    } else if (isKeyword(token, 'like') && i === afterName) {
+      last = i + 1
+      while (tokens[last + 1]?.text === '.') last += 2
+      like = tokens
+        .slice(i + 1, last + 1)
+        .filter(({ text }) => text !== '.')
+        .map(identifierName)
+    } else continue
+    blank(i, last)
     i = last
   }
+  // PostgreSQL's grammar wants a list of columns, be it empty.
+  const first = blanks.find(([start]) => start >= (tokens[afterName]?.start ?? sql.length))
+  if (!hasColumns && !hasQuery && first !== undefined) first[2] = '()'
   let text = sql
-  for (const [start, end] of blanks) {
-    text = text.slice(0, start) + text.slice(start, end).replace(/[^\n]/g, ' ') + text.slice(end)
+  for (const [start, end, by] of blanks) {
+    const gap = text.slice(start, end).replace(/[^\n]/g, ' ')
+    text = text.slice(0, start) + by + gap.slice(by.length) + text.slice(end)
   }
-  return { text, options: { partitionColumns, properties, comment } }
+  return {
+    text,
+    options: { partitionColumns, properties, comment, orReplace, like, clusterColumns, location },
+  }
 }
 
 function unsupported(what: string, token: Token): SqlError {

@@ -25,7 +25,6 @@ import {
   targetSide,
   temporaryName,
 } from './row-change.js'
-import { requireNoIdentity } from './merge.js'
 import { analyzeAssignments } from './row-update.js'
 import { Scope } from './scope.js'
 import { listOf, type Node, nodeOf } from './syntax-tree.js'
@@ -44,7 +43,6 @@ export function planUpsert(
   snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
 ): RowChangePlan {
   const columns = targetColumns(snapshot.schema)
-  requireNoIdentity(analysis, columns)
   const clause = fields.onConflictClause as Node
   const updates = clause.action === 'ONCONFLICT_UPDATE'
   const keys = conflictKey(clause, snapshot, table.name, columns)
@@ -159,6 +157,12 @@ export function planUpsert(
           }
         : {}),
     },
+    identities: new Map(
+      [...rows.identities].map(([key, identity]) => {
+        const column = columns.find(({ field }) => field.name === key) as TargetColumn
+        return [key, { identity, column: nameOf(excluded, column) }]
+      }),
+    ),
     touchesUnmatched: false,
     refusesRepeats: updates,
     returning: analyzeReturning(analysis, fields, outer, {

@@ -9,16 +9,19 @@ import type { Node } from './syntax-tree.js'
 /**
  * The table a RangeVar's fields name, as the block sees it.
  *
- * 42P01 when there is none, 42809 for a view. `start` is the statement's place in the client's text.
+ * 42P01 when there is none, 42809 for a view. `start` is the statement's place in the client's text;
+ * without it errors have none. `refusal` says what views are not for.
  */
 export async function findTarget(
   range: Node,
   context: QueryContext,
-  start: number,
+  start: number | undefined,
+  refusal: (view: string) => string = (view) => `cannot change view "${view}"`,
 ): Promise<{ readonly table: TableName; readonly snapshot: Snapshot }> {
   const name = String(range.relname)
   const schema = range.schemaname as string | undefined
   const location = typeof range.location === 'number' ? range.location : 0
+  const position = start === undefined ? undefined : start + location + 1
   const parts = schema === undefined ? [name] : [schema, name]
   const { gateway, block, searchPath } = context
   for (const layer of schema === undefined ? searchPath : [schema]) {
@@ -30,9 +33,7 @@ export async function findTarget(
   }
   const found = await gateway.catalog.resolve(parts, searchPath)
   if (found?.kind === 'view') {
-    throw new SqlError(SqlState.wrongObjectType, `cannot change view "${name}"`, {
-      position: start + location + 1,
-    })
+    throw new SqlError(SqlState.wrongObjectType, refusal(name), { position })
   }
   const snapshot =
     found === null
@@ -42,7 +43,7 @@ export async function findTarget(
         )
   if (found === null || snapshot === null) {
     throw new SqlError(SqlState.undefinedTable, `relation "${parts.join('.')}" does not exist`, {
-      position: start + location + 1,
+      position,
     })
   }
   return { table: found.table, snapshot }

@@ -146,6 +146,11 @@ interface MessageRule {
 // that runs the real statement, so a DuckDB upgrade that changes the words is noticed.
 const MESSAGE_RULES: readonly MessageRule[] = [
   {
+    type: 'IO',
+    pattern: /No space left on device|Disk quota exceeded/i,
+    sqlState: SqlState.diskFull,
+  },
+  {
     pattern: /^Interrupted!/,
     sqlState: SqlState.queryCanceled,
     words: () => 'canceling statement due to user request',

@@ -4,7 +4,7 @@ import type { Relation } from '../../catalog/catalog.js'
 import { SqlError, SqlState } from '../../storage/errors.js'
 import { renameColumn } from '../alter-columns.js'
 import { renameConstraint } from '../alter-constraints.js'
-import { type Alteration, alterationOf, runAlteration } from '../alter-table.js'
+import { type Alteration, alterationOf, renamedColumn, runAlteration } from '../alter-table.js'
 import type { Execution } from '../portal.js'
 import { command } from '../ready-rows.js'
 import { notSupported, undefinedRelation } from '../refusal.js'
@@ -108,7 +108,7 @@ async function rename(call: StatementCall): Promise<Execution> {
       await run(call, {
         ...target,
         operation: 'RENAME COLUMN',
-        concernsViews: true,
+        dependentView: renamedColumn,
         change: (draft) => renameColumn(draft, from, to),
       })
     }
@@ -120,7 +120,6 @@ async function rename(call: StatementCall): Promise<Execution> {
       await run(call, {
         ...target,
         operation: 'RENAME CONSTRAINT',
-        concernsViews: false,
         change: (draft) => renameConstraint(draft, from, to),
       })
     }
@@ -270,7 +269,6 @@ async function commentOnTable(call: StatementCall, text: string | null): Promise
   await run(call, {
     ...target,
     operation: column === undefined ? 'SET TBLPROPERTIES' : 'CHANGE COLUMN',
-    concernsViews: false,
     change: (draft) => {
       if (column === undefined) draft.description = text
       else draft.setMetadata(draft.column(column), 'comment', text ?? undefined)

@@ -4,7 +4,7 @@ import type { Cancellation } from '../../storage/cancellation.js'
 import type { EngineValue } from '../../storage/engine-value.js'
 import { SqlError, SqlState } from '../../storage/errors.js'
 import { routeOf } from '../catalog-query.js'
-import { runCreateTableAs } from '../create-table.js'
+import { runCreateTableAs } from '../run-create-table.js'
 import type { ParsedStatement } from '../parse.js'
 import type { Execution } from '../portal.js'
 import { changesData, describeQuery, withTranslation } from '../query.js'
@@ -17,6 +17,7 @@ import { kindOf, namesOf, type Node } from '../syntax-tree.js'
 import { onCommitOf } from '../temporary-definition.js'
 import type { TemporaryTableDefinition } from '../temporary-tables.js'
 import { withoutInto, wrappedStatement } from '../wrapped-statement.js'
+import { requirePlain } from './create-table.js'
 import { preparedExecution } from './prepare.js'
 import { isTemporary } from './temporary-table.js'
 
@@ -49,6 +50,7 @@ async function createTableAs(call: StatementCall): Promise<Execution> {
   const isOwn = isTemporary(into.rel as Node)
   if (isOwn) {
     session.requireWritable('CREATE TABLE AS')
+    requirePlain(call.statement.tableOptions)
     const name = String((into.rel as Node).relname)
     if (fields.if_not_exists === true && session.temporary.find(name) !== undefined) {
       session.notice(SqlState.duplicateTable, `relation "${name}" already exists, skipping`)
@@ -88,7 +90,8 @@ function lakeTable(
   into: Node,
   ifNotExists: boolean,
 ): Promise<Execution> {
-  const notice = (message: string): void => session.notice(SqlState.successfulCompletion, message)
+  const notice = (message: string, sqlState: SqlState = SqlState.successfulCompletion): void =>
+    session.notice(sqlState, message)
   return runCreateTableAs(
     query,
     into,

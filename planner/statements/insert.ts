@@ -27,13 +27,17 @@ export const INSERT: StatementKind = {
   open: ({ session, statement, fields, values, oids, cancellation }) => {
     const table = temporaryTarget(session, fields)
     const context = session.queryContext()
+    const { byName, overwrite, replaceWhere } = statement.insertOptions
+    const isPlain = !byName && !overwrite && replaceWhere === undefined
+    if (table !== undefined && !isPlain) {
+      throw notSupported('INSERT OVERWRITE, BY NAME and REPLACE WHERE on a temporary table')
+    }
+    if (fields.onConflictClause !== undefined && !isPlain) {
+      throw notSupported('ON CONFLICT with OVERWRITE, BY NAME and REPLACE WHERE')
+    }
     const upsert = rowChangeKind(statement, fields)
     if (table === undefined && upsert !== undefined) {
       return runRowChange({ statement, fields, values, oids, context, cancellation }, upsert)
-    }
-    const { byName, overwrite, replaceWhere } = statement.insertOptions
-    if (table !== undefined && (byName || overwrite || replaceWhere !== undefined)) {
-      throw notSupported('INSERT OVERWRITE, BY NAME and REPLACE WHERE on a temporary table')
     }
     return table === undefined
       ? runInsert(statement, fields, values, context, cancellation, oids, insertSettings(session))

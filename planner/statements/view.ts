@@ -8,6 +8,7 @@ import { notSupported } from '../refusal.js'
 import type { SessionContext } from '../session-context.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
 import { namesOf, type Node } from '../syntax-tree.js'
+import { withStarsWrittenOut } from '../star-expansion.js'
 import { wrappedStatement } from '../wrapped-statement.js'
 
 export const CREATE_VIEW: StatementKind = { open: createView }
@@ -35,7 +36,7 @@ async function createView(call: StatementCall): Promise<Execution> {
           ? range.schemaname
           : (session.settings.searchPath()[0] ?? 'public'),
       name: String(range.relname),
-      definition: query.source,
+      definition: await withStarsWrittenOut(query, session.queryContext()),
       columns,
     },
     fields.replace === true,

@@ -131,8 +131,8 @@ describe('DROP COLUMN and RENAME COLUMN', () => {
      CREATE VIEW silver.d3_view AS SELECT a, b FROM silver.d3
      CREATE VIEW silver.d3_over AS SELECT b FROM silver.d3_view
      ALTER TABLE silver.d3 DROP COLUMN b -> !2BP01
-     ALTER TABLE silver.d3 RENAME COLUMN b TO x -> !2BP01
-     ALTER TABLE silver.d3 ALTER COLUMN b TYPE text -> !2BP01
+     ALTER TABLE silver.d3 RENAME COLUMN b TO x -> !0A000
+     ALTER TABLE silver.d3 ALTER COLUMN b TYPE text -> !0A000
      ALTER TABLE silver.d3 DROP COLUMN c
      SELECT * FROM silver.d3_over -> 2
      ALTER TABLE silver.d3_view DROP COLUMN a -> !42809`,

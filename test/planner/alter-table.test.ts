@@ -184,6 +184,20 @@ describe('DESCRIBE', () => {
       isolation_level: 'WriteSerializable',
       is_blind_append: 'f',
     })
+    await client.query('ALTER TABLE silver.s1 ADD COLUMN extra int')
+    await client.query('ALTER TABLE silver.s1 RENAME COLUMN extra TO more')
+    await client.query('ALTER TABLE silver.s1 ADD CONSTRAINT c CHECK (more > 1)')
+    const history = await client.query('DESCRIBE HISTORY silver.s1 LIMIT 3')
+    expect(
+      history.rows.map((row) => [row.operation, JSON.parse(row.operation_parameters)]),
+    ).toEqual([
+      ['ADD CONSTRAINT', { name: 'c', expr: '(more > 1) IS NOT FALSE' }],
+      ['RENAME COLUMN', { oldColumnPath: 'extra', newColumnPath: 'more' }],
+      [
+        'ADD COLUMNS',
+        { columns: '[{"column":{"name":"extra","type":"integer","nullable":true,"metadata":{}}}]' },
+      ],
+    ])
     await client.end()
   })
 })

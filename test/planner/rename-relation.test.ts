@@ -78,8 +78,10 @@ describe('ALTER TABLE … RENAME TO and SET SCHEMA', () => {
     'never give a new table the log of one that was renamed',
     `CREATE TABLE silver.f1 AS SELECT 1 AS a
      ALTER TABLE silver.f1 RENAME TO f2
-     CREATE TABLE silver.f1 (b int) -> !55000
-     SELECT * FROM silver.f2 -> 1`,
+     CREATE TABLE silver.f1 (b int)
+     INSERT INTO silver.f1 VALUES (2)
+     SELECT a FROM silver.f2 -> 1
+     SELECT b FROM silver.f1 -> 2`,
   )
 
   check(
@@ -129,5 +131,35 @@ describe('ALTER VIEW', () => {
      SELECT c FROM gold.w5 -> 2
      ALTER VIEW gold.w5 RENAME TO orders
      ALTER TABLE silver.w1 RENAME TO orders -> !42P07`,
+  )
+})
+
+describe('a view', () => {
+  check(
+    'keeps the columns it was made with, whatever its tables get',
+    `CREATE TABLE silver.x1 AS SELECT 1 AS a, 2 AS "Bb"
+     CREATE TABLE silver.x2 AS SELECT 1 AS a, 3 AS c
+     CREATE VIEW silver.x_all AS SELECT *, 9 AS z FROM silver.x1
+     CREATE VIEW silver.x_join AS SELECT t.*, 'é' AS "é", x2.c FROM silver.x1 AS t JOIN silver.x2 USING (a)
+     CREATE VIEW silver.x_using AS SELECT * FROM silver.x1 JOIN silver.x2 USING (a)
+     CREATE VIEW silver.x_inside (p, q) AS SELECT * FROM (SELECT * FROM silver.x1) s
+     CREATE VIEW silver.x_both (p, q, r, s) AS SELECT * FROM silver.x1, silver.x2
+     CREATE VIEW silver.x_union AS SELECT * FROM silver.x1 UNION ALL SELECT * FROM silver.x2
+     CREATE VIEW silver.x_cte AS WITH w AS (SELECT * FROM silver.x1) SELECT w.*, count(*) OVER () FROM w
+     CREATE VIEW silver.x_old AS SELECT * FROM silver.x1 VERSION AS OF 0
+     ALTER TABLE silver.x1 ADD COLUMN c int FIRST
+     SELECT * FROM silver.x_all -> 1,2,9
+     SELECT * FROM silver.x_join -> 1,2,é,3
+     SELECT * FROM silver.x_using -> 1,2,3
+     SELECT p, q FROM silver.x_inside -> 1,2
+     SELECT * FROM silver.x_both -> 1,2,1,3
+     SELECT * FROM silver.x_union -> 1,2|1,3
+     SELECT * FROM silver.x_cte -> 1,2,1
+     SELECT * FROM silver.x_old -> 1,2
+     ALTER TABLE silver.x1 DROP COLUMN c
+     ALTER TABLE silver.x1 DROP COLUMN a -> !2BP01
+     ALTER TABLE silver.x1 RENAME TO x3
+     SELECT * FROM silver.x_all -> 1,2,9
+     SELECT p FROM silver.x_both -> 1`,
   )
 })
