@@ -89,12 +89,7 @@ export function splitStatements(
 
 /** One statement, which begins at `start` of the client's text; errors as parseStatements. */
 export function parseStatement(source: string, start: number): ParsedStatement {
-  let lakeCommand: LakeCommand | null
-  try {
-    lakeCommand = parseLakeCommand(source)
-  } catch (thrown) {
-    throw translate(thrown, start)
-  }
+  const lakeCommand = lakeCommandOf(source, start)
   if (lakeCommand !== null) {
     return {
       source,
@@ -148,6 +143,14 @@ function withPredicate(tree: Node, predicate: string): Node {
   const whereClause = nodeOf(list[0], 'ResTarget')?.val
   const insert = nodeOf(tree, 'InsertStmt')
   return insert === undefined ? tree : { InsertStmt: { ...insert, whereClause } }
+}
+
+function lakeCommandOf(source: string, start: number): LakeCommand | null {
+  try {
+    return parseLakeCommand(source)
+  } catch (thrown) {
+    throw translate(thrown, start)
+  }
 }
 
 function translate(thrown: unknown, start: number): unknown {

@@ -24,6 +24,7 @@ export interface Config {
   readonly copyDirectories: readonly string[]
   readonly snapshotCacheBytes: number
   readonly groupTimeoutMs: number
+  readonly autoCompact: boolean
   readonly shutdownTimeoutMs: number
 }
 
@@ -97,6 +98,11 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
       'time after which a transaction over several tables that another gateway left unfinished is rolled back',
   },
   {
+    name: 'AUTO_COMPACT',
+    default: 'on',
+    description: 'pack small files in the background, where a table does not say itself: on or off',
+  },
+  {
     name: 'SHUTDOWN_TIMEOUT_MS',
     default: '10000',
     description: 'time running statements get at shutdown',
@@ -153,6 +159,10 @@ export function readConfig(
     }
     return value
   }
+  const onOrOff = (name: string): boolean => {
+    if (!/^(?:on|off)$/i.test(text(name))) throw wrong(name, 'on or off')
+    return text(name).toLowerCase() === 'on'
+  }
   const config: Config = {
     lake: text('LAKE'),
     lakeGiven: given.has('LAKE'),
@@ -175,6 +185,7 @@ export function readConfig(
       .filter((path) => path !== ''),
     snapshotCacheBytes: bytes('SNAPSHOT_CACHE_BYTES'),
     groupTimeoutMs: integer('GROUP_TIMEOUT_MS', 1, 3_600_000),
+    autoCompact: onOrOff('AUTO_COMPACT'),
     shutdownTimeoutMs: integer('SHUTDOWN_TIMEOUT_MS', 0, 3_600_000),
   }
   if (!config.copyDirectories.every((path) => path.startsWith('/'))) {

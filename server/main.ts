@@ -40,6 +40,7 @@ async function start(config: Config): Promise<void> {
     snapshotCacheBytes: config.snapshotCacheBytes,
     groupTimeoutMs: config.groupTimeoutMs,
     copyDirectories: config.copyDirectories,
+    autoCompact: config.autoCompact,
   })
   let listener: Awaited<ReturnType<typeof listen>>
   try {

@@ -1,4 +1,4 @@
-/** The lake's own commands: DESCRIBE HISTORY, DETAIL and tables, SHOW TBLPROPERTIES. */
+/** The lake's own commands: DESCRIBE HISTORY, DETAIL and tables, SHOW TBLPROPERTIES, those that maintain tables. */
 
 import { Oid } from '../../catalog/pg-types.js'
 import type { TableName } from '../../catalog/catalog.js'
@@ -12,6 +12,7 @@ import { deltaTypeOf } from '../create-table.js'
 import type { CatalogCommand } from '../catalog-command.js'
 import type { LakeCommand } from '../lake-syntax.js'
 import { parseStatements } from '../parse.js'
+import type { MaintenanceCommand } from '../maintenance-syntax.js'
 import type { Execution } from '../portal.js'
 import { describeQuery } from '../query.js'
 import { computedColumn, readyRows, textColumn } from '../ready-rows.js'
@@ -19,9 +20,12 @@ import { notSupported, undefinedRelation } from '../refusal.js'
 import type { ResultColumn } from '../result.js'
 import type { SessionContext } from '../session-context.js'
 import { type SqlType, sqlType, typeName } from '../sql-type.js'
-import type { StatementKind } from '../statement-kind.js'
+import type { StatementCall, StatementKind } from '../statement-kind.js'
 import { findTarget } from '../write-target.js'
 import { catalogColumns, runCatalogCommand } from './catalog-command.js'
+import { OPTIMIZE_COLUMNS, optimize } from './optimize.js'
+import { RESTORE_COLUMNS, restore } from './restore.js'
+import { VACUUM_COLUMNS, vacuum } from './vacuum.js'
 import { temporaryTableNamed } from './temporary-table.js'
 
 export const LAKE_COMMAND: StatementKind = {
@@ -29,17 +33,34 @@ export const LAKE_COMMAND: StatementKind = {
     parameterTypes: [],
     columns: statement.lakeCommand === null ? null : columnsOf(statement.lakeCommand),
   }),
-  open: ({ session, statement }) =>
-    statement.lakeCommand === null ? { kind: 'empty' } : run(session, statement.lakeCommand),
+  open: (call) => {
+    const { lakeCommand } = call.statement
+    return lakeCommand === null ? { kind: 'empty' } : run(call, lakeCommand)
+  },
 }
 
-async function run(session: SessionContext, lakeCommand: LakeCommand): Promise<Execution> {
-  if (lakeCommand.kind === 'unsupported') throw notSupported(lakeCommand.words)
-  if (!isOwn(lakeCommand)) return runCatalogCommand(session, lakeCommand)
-  return readyRows(columnsOf(lakeCommand) ?? [], await rowsOf(session, lakeCommand))
+async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execution> {
+  const { session } = call
+  switch (lakeCommand.kind) {
+    case 'unsupported':
+      throw notSupported(lakeCommand.words)
+    case 'optimize':
+    case 'reorg':
+      return optimize(call, lakeCommand)
+    case 'vacuum':
+      return vacuum(call, lakeCommand)
+    case 'restore':
+      return restore(call, lakeCommand)
+    default:
+      if (!isOwn(lakeCommand)) return runCatalogCommand(session, lakeCommand)
+      return readyRows(columnsOf(lakeCommand) ?? [], await rowsOf(session, lakeCommand))
+  }
 }
 
-type OwnCommand = Exclude<LakeCommand, CatalogCommand | { kind: 'unsupported' }>
+type OwnCommand = Exclude<
+  LakeCommand,
+  CatalogCommand | MaintenanceCommand | { kind: 'unsupported' }
+>
 
 const OWN: ReadonlySet<string> = new Set<OwnCommand['kind']>([
   'describe-history',
@@ -48,7 +69,7 @@ const OWN: ReadonlySet<string> = new Set<OwnCommand['kind']>([
   'show-properties',
 ])
 
-function isOwn(lakeCommand: LakeCommand): lakeCommand is OwnCommand {
+function isOwn(lakeCommand: OwnCommand | CatalogCommand): lakeCommand is OwnCommand {
   return OWN.has(lakeCommand.kind)
 }
 
@@ -280,6 +301,13 @@ function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
       return ['col_name', 'data_type', 'comment'].map(textColumn)
     case 'show-properties':
       return ['key', 'value'].map(textColumn)
+    case 'optimize':
+    case 'reorg':
+      return OPTIMIZE_COLUMNS
+    case 'restore':
+      return RESTORE_COLUMNS
+    case 'vacuum':
+      return lakeCommand.dryRun ? VACUUM_COLUMNS : null
     case 'unsupported':
       return null
     default:

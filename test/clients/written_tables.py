@@ -11,7 +11,8 @@ from deltalake import DeltaTable, QueryBuilder, write_deltalake
 folder = os.environ["LAKEGATE_WRITTEN_TABLES"]
 # Features that delta-rs does not write: such tables are only read.
 READ_ONLY = {"types_by_name", "types_by_id", "odd_names", "partitioned_by_name", "vectors", "vectors_and_checkpoint",
-             "constrained", "tracked", "clustered", "empty"}
+             "constrained", "tracked", "clustered", "empty", "optimized_partitions", "z_ordered", "reclustered",
+             "restored", "vacuumed", "tracked_and_moved"}
 # delta-rs has no type widening, and says so.
 NOT_READ = {"altered_widened": "typeWidening"}
 
