@@ -34,6 +34,7 @@ import { liveFiles, loadSnapshot } from '../../dist/storage/snapshot.js'
 import { Transaction } from '../../dist/storage/transaction.js'
 import { vacuumTable } from '../../dist/storage/vacuum.js'
 import { ALTERED, writeBySql } from './altered-tables.mjs'
+import { CHANGED } from './changed-tables.mjs'
 import { MADE } from './made-tables.mjs'
 
 const [mode, folder] = process.argv.slice(2)
@@ -423,7 +424,7 @@ for (const [name, table] of Object.entries(TABLES)) {
   if (await check(name)) passed++
   else failed++
 }
-const bySql = { ...ALTERED, ...MADE }
+const bySql = { ...ALTERED, ...MADE, ...CHANGED }
 if (mode === 'write') await writeBySql(resolve(folder), bySql)
 for (const [name, { rows }] of Object.entries(bySql)) {
   if (mode === 'write') await expect(name, rows)
