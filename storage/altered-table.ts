@@ -5,7 +5,7 @@ import { assignColumnMapping, type MappedSchema } from './column-mapping.js'
 import type { WriteTarget } from './data-file.js'
 import { SqlError, SqlState } from './errors.js'
 import { ODD_NAME, requireDistinctNames, type NewTable } from './new-table.js'
-import { allFields, printSchemaString, type Schema } from './schema.js'
+import { printSchemaString, type Schema } from './schema.js'
 import { columnMappingOf } from './snapshot.js'
 import { raiseProtocol, storedConfiguration } from './table-protocol.js'
 
@@ -107,9 +107,4 @@ export function addedReaderFeatures(before: WriteTarget, after: WriteTarget): re
   return (after.protocol.readerFeatures ?? []).filter(
     (feature) => !old.includes(feature) && !legacy.includes(feature),
   )
-}
-
-/** Whether any column, nested ones too, has a name that files cannot hold. */
-export function hasOddNames(schema: Schema): boolean {
-  return [...allFields(schema.fields)].some((field) => ODD_NAME.test(field.name))
 }
