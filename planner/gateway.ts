@@ -4,6 +4,7 @@ import { Catalog } from '../catalog/catalog.js'
 import { PgCatalog } from '../catalog/pg-catalog.js'
 import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { Groups } from '../storage/group.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { SnapshotCache } from '../storage/snapshot-cache.js'
 import { AppendQueue } from './append-queue.js'
@@ -25,6 +26,8 @@ export interface GatewayOptions {
   readonly engine: Engine
   readonly database: string
   readonly snapshotCacheBytes: number
+  /** How long a group of another gateway is waited for before it is aborted. */
+  readonly groupTimeoutMs?: number
 }
 
 /** The shared parts of one gateway: the engine, the names, the snapshots, the sessions. */
@@ -45,7 +48,10 @@ export class Gateway {
     this.store = options.store
     this.engine = options.engine
     this.database = options.database
-    this.snapshots = new SnapshotCache(options.store, options.engine, options.snapshotCacheBytes)
+    this.snapshots = new SnapshotCache(options.store, options.engine, options.snapshotCacheBytes, {
+      groups: new Groups(options.store, options.groupTimeoutMs),
+      onCreateRolledBack: (path, id) => this.catalog.forgetTable(path, id),
+    })
     this.appends = new AppendQueue({
       store: options.store,
       engine: options.engine,

@@ -526,8 +526,7 @@ async function snapshotFor(
   const { gateway, block } = run.context
   const { connection, values } = run
   const { travel } = reference
-  const newest = (): Promise<Snapshot | null> =>
-    block.snapshot(table.path, gateway.store, () => gateway.snapshots.latest(table.path))
+  const newest = (): Promise<Snapshot | null> => block.snapshot(table.path, gateway)
   let snapshot: Snapshot | null
   const dependsOnParameter = travel !== undefined && /\$\d/.test(travel.expression)
   if (travel === undefined || (dependsOnParameter && !run.executing)) snapshot = await newest()

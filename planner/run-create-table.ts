@@ -249,9 +249,7 @@ async function placeOf(range: Node, lake: TableOptions, context: QueryContext): 
     if (lake.location !== undefined && folderOf(lake.location, store.root) !== known.path) {
       throw notSupported('moving a table to another location')
     }
-    const existing = await context.block.snapshot(known.path, store, () =>
-      snapshots.latest(known.path),
-    )
+    const existing = await context.block.snapshot(known.path, context.gateway)
     return { table: known, existing, base: existing, exists: true, registration: undefined }
   }
   if (known !== undefined || found !== null) {

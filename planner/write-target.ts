@@ -35,12 +35,7 @@ export async function findTarget(
   if (found?.kind === 'view') {
     throw new SqlError(SqlState.wrongObjectType, refusal(name), { position })
   }
-  const snapshot =
-    found === null
-      ? null
-      : await block.snapshot(found.table.path, gateway.store, () =>
-          gateway.snapshots.latest(found.table.path),
-        )
+  const snapshot = found === null ? null : await block.snapshot(found.table.path, gateway)
   if (found === null || snapshot === null) {
     throw new SqlError(SqlState.undefinedTable, `relation "${parts.join('.')}" does not exist`, {
       position,

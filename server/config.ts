@@ -21,6 +21,7 @@ export interface Config {
   readonly tempDirectory: string | null
   readonly tempDirectoryMaxBytes: number
   readonly snapshotCacheBytes: number
+  readonly groupTimeoutMs: number
   readonly shutdownTimeoutMs: number
 }
 
@@ -82,6 +83,12 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
   },
   { name: 'TEMP_DIRECTORY_MAX_BYTES', default: '10GB', description: 'bytes that may be spilled' },
   { name: 'SNAPSHOT_CACHE_BYTES', default: '256MB', description: 'memory for table snapshots' },
+  {
+    name: 'GROUP_TIMEOUT_MS',
+    default: '10000',
+    description:
+      'time after which a transaction over several tables that another gateway left unfinished is rolled back',
+  },
   {
     name: 'SHUTDOWN_TIMEOUT_MS',
     default: '10000',
@@ -157,6 +164,7 @@ export function readConfig(
     tempDirectory: optional('TEMP_DIRECTORY'),
     tempDirectoryMaxBytes: bytes('TEMP_DIRECTORY_MAX_BYTES'),
     snapshotCacheBytes: bytes('SNAPSHOT_CACHE_BYTES'),
+    groupTimeoutMs: integer('GROUP_TIMEOUT_MS', 1, 3_600_000),
     shutdownTimeoutMs: integer('SHUTDOWN_TIMEOUT_MS', 0, 3_600_000),
   }
   if ((config.tlsCert === null) !== (config.tlsKey === null)) {

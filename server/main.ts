@@ -38,6 +38,7 @@ async function start(config: Config): Promise<void> {
     engine,
     database: config.database,
     snapshotCacheBytes: config.snapshotCacheBytes,
+    groupTimeoutMs: config.groupTimeoutMs,
   })
   let listener: Awaited<ReturnType<typeof listen>>
   try {

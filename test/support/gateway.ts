@@ -37,6 +37,7 @@ export async function startGateway(
     engine,
     database: 'lake',
     snapshotCacheBytes: 64 * 1024 * 1024,
+    groupTimeoutMs: 500,
   })
   const bugs: unknown[] = []
   const listener = await listen(config, gateway, (bug) => bugs.push(bug))
