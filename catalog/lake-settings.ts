@@ -10,6 +10,10 @@ export const LAKE_SETTINGS: readonly Setting[] = [
     // Where a change hides old rows behind a vector instead of rewriting the file.
     choice('lakegate.deletion_vectors', 'auto', ['auto', 'always', 'never']),
   ]),
+  ...category('Lakegate / Maintenance', [
+    // Off lets VACUUM remove what readers of old versions and slow writers may still need.
+    bool('lakegate.vacuum_retention_check', 'on'),
+  ]),
   ...category('Lakegate / Writing', [
     // Whether INSERT OVERWRITE replaces the whole table or the partitions it writes to.
     choice('lakegate.partition_overwrite_mode', 'static', ['static', 'dynamic']),

@@ -1,9 +1,7 @@
 /** AppendQueue: appends of many sessions to one table, committed together when they arrive together. */
 
 import type { AddFile } from '../storage/actions.js'
-import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-import { maintainLog } from '../storage/log-maintenance.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import type { Obligation } from '../storage/table-protocol.js'
@@ -25,9 +23,8 @@ interface Append {
 /** What the queue commits with. */
 export interface AppendQueueOptions {
   readonly store: ObjectStore
-  readonly engine: Engine
   readonly fulfilled: ReadonlySet<Obligation>
-  readonly inBackground: (work: Promise<unknown>) => void
+  readonly committed: (transaction: Transaction) => void
 }
 
 /**
@@ -94,7 +91,7 @@ export class AppendQueue {
   }
 
   async #commit(group: readonly Append[]): Promise<void> {
-    const { store, engine, fulfilled, inBackground } = this.#options
+    const { store, fulfilled, committed } = this.#options
     // From the oldest snapshot on, every commit of others is checked.
     const { base } = group.reduce((oldest, append) =>
       append.base.version < oldest.base.version ? append : oldest,
@@ -109,7 +106,7 @@ export class AppendQueue {
         [],
       ),
     )
-    if (result.kind === 'committed') inBackground(maintainLog(store, engine, transaction))
+    if (result.kind === 'committed') committed(transaction)
     for (const { resolve } of group) resolve(result)
   }
 }

@@ -77,7 +77,7 @@ export async function layerRemoval(
   cascade: boolean,
   context: QueryContext,
 ): Promise<Removal & Required<Pick<CatalogRemoval, 'layers'>>> {
-  const { catalog } = context.gateway
+  const { catalog } = context
   const inside: Relation[] = []
   for (const table of await catalog.tables()) {
     if (layers.includes(table.layer)) inside.push({ kind: 'table', table })

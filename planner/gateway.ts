@@ -2,13 +2,17 @@
 
 import { Catalog } from '../catalog/catalog.js'
 import { PgCatalog } from '../catalog/pg-catalog.js'
+import { AutoCompaction } from '../storage/auto-compaction.js'
 import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { Groups } from '../storage/group.js'
+import { ImportFiles } from '../storage/import-files.js'
+import { maintainLog } from '../storage/log-maintenance.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { SnapshotCache } from '../storage/snapshot-cache.js'
 import { AppendQueue } from './append-queue.js'
 import { FULFILLED } from './fulfilled.js'
+import type { Transaction } from '../storage/transaction.js'
 import { createMacros } from './macros.js'
 import { NotificationHub } from './notification-hub.js'
 
@@ -28,6 +32,10 @@ export interface GatewayOptions {
   readonly snapshotCacheBytes: number
   /** How long a group of another gateway is waited for before it is aborted. */
   readonly groupTimeoutMs?: number
+  /** Directories whose files COPY FROM may read; none unless given. */
+  readonly copyDirectories?: readonly string[]
+  /** Whether small files are packed in the background unless a table says otherwise; on unless given. */
+  readonly autoCompact?: boolean
 }
 
 /** The shared parts of one gateway: the engine, the names, the snapshots, the sessions. */
@@ -37,10 +45,12 @@ export class Gateway {
   readonly database: string
   readonly catalog: Catalog
   readonly snapshots: SnapshotCache
+  readonly importFiles: ImportFiles
   readonly pgCatalog: PgCatalog = new PgCatalog()
   readonly appends: AppendQueue
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
+  readonly #compaction: AutoCompaction
   readonly #background = new Set<Promise<void>>()
   #nextProcessId = 1
 
@@ -52,11 +62,18 @@ export class Gateway {
       groups: new Groups(options.store, options.groupTimeoutMs),
       onCreateRolledBack: (path, id) => this.catalog.forgetTable(path, id),
     })
+    this.importFiles = new ImportFiles(options.copyDirectories ?? [])
     this.appends = new AppendQueue({
       store: options.store,
-      engine: options.engine,
       fulfilled: FULFILLED,
-      inBackground: (work) => this.inBackground(work),
+      committed: (transaction) => this.afterCommit(transaction),
+    })
+    this.#compaction = new AutoCompaction({
+      store: options.store,
+      engine: options.engine,
+      latest: (path) => this.snapshots.latest(path),
+      isDefault: options.autoCompact ?? true,
+      committed: (transaction) => this.afterCommit(transaction),
     })
     this.catalog = new Catalog(
       options.store,
@@ -81,8 +98,15 @@ export class Gateway {
     settled.then(() => this.#background.delete(settled))
   }
 
-  /** Waits for what runs in the background. */
+  /** Looks after the log and the files, in the background, once `transaction` has committed. */
+  afterCommit(transaction: Transaction): void {
+    this.inBackground(maintainLog(this.store, this.engine, transaction))
+    this.#compaction.noticed(transaction)
+  }
+
+  /** Ends what may be put off, and waits for what runs in the background. */
   async settle(): Promise<void> {
+    await this.#compaction.stop()
     await Promise.all(this.#background)
   }
 

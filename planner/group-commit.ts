@@ -2,7 +2,6 @@
 
 import { randomUUID } from 'node:crypto'
 import { SqlError, SqlState } from '../storage/errors.js'
-import { maintainLog } from '../storage/log-maintenance.js'
 import type { Gateway } from './gateway.js'
 import type { GroupMember, TableChange } from './table-change.js'
 
@@ -46,9 +45,7 @@ export async function commitChanges(
     await takeBack(gateway, members)
     throw aborted(undefined)
   }
-  for (const { transaction } of members) {
-    gateway.inBackground(maintainLog(gateway.store, gateway.engine, transaction))
-  }
+  for (const { transaction } of members) gateway.afterCommit(transaction)
 }
 
 function byPath(a: TableChange, b: TableChange): number {

@@ -2,6 +2,7 @@
 
 import { type CatalogCommand, parseCatalogCommand } from './catalog-command.js'
 import { identifierName, isKeyword, type Token, tokenize } from './lexer.js'
+import { type MaintenanceCommand, parseMaintenance } from './maintenance-syntax.js'
 
 /** A time travel clause, taken out of a statement. */
 export interface TimeTravel {
@@ -37,6 +38,7 @@ export type LakeCommand =
       /** The one property asked for; null for all. */
       readonly property: string | null
     }
+  | MaintenanceCommand
   | { readonly kind: 'unsupported'; readonly words: string }
   | CatalogCommand
 
@@ -95,6 +97,7 @@ function tableNameEndingAt(tokens: readonly Token[], i: number): Token | null {
   const start = tokens[first]
   if (start === undefined || before === undefined) return null
   if (before.kind === 'identifier' && FROM_WORDS.has(before.text.toLowerCase())) return start
+  if (first === 1 && /^(?:pivot|unpivot|summarize)$/i.test(before.text)) return start
   if (isKeyword(before, 'only') || isKeyword(before, 'lateral')) return start
   return before.text === ',' || before.text === '(' ? start : null
 }
@@ -238,8 +241,10 @@ function endOfParentheses(tokens: readonly Token[], open: number): number {
   return tokens.length - 1
 }
 
-/** The lake command `sql` is, or null when it is none. */
+/** The lake command `sql` is, or null when it is none; 42601 with the position in `sql`. */
 export function parseLakeCommand(sql: string): LakeCommand | null {
+  const maintenance = parseMaintenance(sql)
+  if (maintenance !== null) return maintenance
   const tokens = tokenize(sql)
   const own = parseCatalogCommand(tokens)
   if (own !== null) return own
@@ -294,7 +299,7 @@ function showProperties(tokens: readonly Token[]): LakeCommand | null {
   return { kind: 'show-properties', name: parts, property }
 }
 
-const UNSUPPORTED = [/^optimize /, /^restore /, /^convert to/, /^reorg /, /^copy into/]
+const UNSUPPORTED = [/^convert to/, /^copy into/]
 
 function qualifiedName(
   tokens: readonly Token[],

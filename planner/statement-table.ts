@@ -22,6 +22,7 @@ import { SELECT } from './statements/select.js'
 import { SET, SHOW } from './statements/set.js'
 import { TRUNCATE } from './statements/temporary-table.js'
 import { TRANSACTION } from './statements/transaction.js'
+import { VACUUM } from './statements/vacuum.js'
 import { CREATE_VIEW } from './statements/view.js'
 import { kindOf } from './syntax-tree.js'
 
@@ -57,6 +58,7 @@ const STATEMENTS: ReadonlyMap<string, StatementKind> = new Map([
   ['RenameStmt', RENAME],
   ['AlterObjectSchemaStmt', SET_SCHEMA],
   ['CommentStmt', COMMENT],
+  ['VacuumStmt', VACUUM],
 ])
 
 /** How a statement is described and executed; one of no known kind is refused (0A000) when executed. */

@@ -9,7 +9,6 @@ import type { CommitDescription } from '../storage/commit-info.js'
 import { assert, SqlError, SqlState } from '../storage/errors.js'
 import { groupTags } from '../storage/group-rollback.js'
 import { resolvePath } from '../storage/file-path.js'
-import { maintainLog } from '../storage/log-maintenance.js'
 import type { NewTable } from '../storage/new-table.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import type { Predicate } from '../storage/predicate.js'
@@ -189,7 +188,7 @@ export class TableChange {
       return
     }
     const { transaction } = await this.#commit(gateway, {})
-    gateway.inBackground(maintainLog(gateway.store, gateway.engine, transaction))
+    gateway.afterCommit(transaction)
   }
 
   /**

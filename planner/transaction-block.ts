@@ -1,6 +1,6 @@
 /** TransactionBlock: what stays the same while an SQL transaction lasts, and how it is taken back. */
 
-import type { TableName } from '../catalog/catalog.js'
+import type { Catalog, TableName } from '../catalog/catalog.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import type { Gateway } from './gateway.js'
@@ -41,6 +41,8 @@ export class TransactionBlock {
   readonly #savepoints: Savepoint[] = []
   /** The tables this block changes, by their folders. */
   readonly #changes = new Map<string, TableChange>()
+  /** The catalog with the names this block has changed; undefined while it has changed none. */
+  #draft: Catalog | undefined
   readonly #snapshots = new Map<string, Promise<Snapshot | null>>()
 
   constructor(
@@ -80,15 +82,31 @@ export class TransactionBlock {
   /**
    * The change of `table` that a statement is to add to; begun with `begin` when there is none.
    *
-   * 25006 in a read-only block.
+   * 25006 in a read-only block, 0A000 in one that has changed names.
    */
   changing(table: TableName, words: string, begin: () => TableChange): TableChange {
     if (this.readOnly) throw readOnlyTransaction(words)
+    if (this.#draft !== undefined) throw namesAndRows()
     const known = this.#changes.get(table.path)
     if (known !== undefined) return known
     const change = begin()
     this.#changes.set(table.path, change)
     return change
+  }
+
+  /** The names as this block sees them. */
+  catalog(gateway: Gateway): Catalog {
+    return this.#draft ?? gateway.catalog
+  }
+
+  /**
+   * From now on the block keeps what it changes in the catalog to itself, until it commits.
+   *
+   * 0A000 when it changes a table: a table's log and the catalog's cannot be committed as one.
+   */
+  async draftCatalog(gateway: Gateway): Promise<void> {
+    if ([...this.#changes.values()].some((change) => !change.isEmpty)) throw namesAndRows()
+    this.#draft ??= await gateway.catalog.draft()
   }
 
   /**
@@ -140,6 +158,7 @@ export class TransactionBlock {
   async commit(gateway: Gateway): Promise<void> {
     try {
       await commitChanges(gateway, [...this.#changes.values()])
+      await this.#draft?.publish()
       for (const state of this.#states) await state.commit()
     } catch (thrown) {
       await this.#restore()
@@ -153,8 +172,10 @@ export class TransactionBlock {
 
   #mark(): () => Promise<void> {
     const changes = new Map([...this.#changes].map(([path, change]) => [path, change.save()]))
+    const staged = this.#draft?.staged
     const restores = this.#states.map((state) => state.mark())
     return async () => {
+      this.#draft = staged === undefined ? undefined : await this.#draft?.draft(staged)
       for (const [path, change] of [...this.#changes]) {
         const before = changes.get(path)
         if (before === undefined) this.#changes.delete(path)
@@ -169,4 +190,12 @@ export class TransactionBlock {
     if (index >= 0) return index
     throw new SqlError(SqlState.invalidSavepointSpecification, `savepoint "${name}" does not exist`)
   }
+}
+
+function namesAndRows(): SqlError {
+  return new SqlError(
+    SqlState.featureNotSupported,
+    'renaming a table or view and changing a table in one transaction is not supported',
+    { hint: 'Commit one before the other.' },
+  )
 }

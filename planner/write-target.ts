@@ -23,7 +23,7 @@ export async function findTarget(
   const location = typeof range.location === 'number' ? range.location : 0
   const position = start === undefined ? undefined : start + location + 1
   const parts = schema === undefined ? [name] : [schema, name]
-  const { gateway, block, searchPath } = context
+  const { gateway, block, catalog, searchPath } = context
   for (const layer of schema === undefined ? searchPath : [schema]) {
     const created = block.createdTable(layer, name)
     const change = created === undefined ? undefined : block.changeOf(created.path)
@@ -31,7 +31,7 @@ export async function findTarget(
       return { table: created, snapshot: change.snapshot(gateway.store) }
     }
   }
-  const found = await gateway.catalog.resolve(parts, searchPath)
+  const found = await catalog.resolve(parts, searchPath)
   if (found?.kind === 'view') {
     throw new SqlError(SqlState.wrongObjectType, refusal(name), { position })
   }

@@ -39,6 +39,8 @@ async function start(config: Config): Promise<void> {
     database: config.database,
     snapshotCacheBytes: config.snapshotCacheBytes,
     groupTimeoutMs: config.groupTimeoutMs,
+    copyDirectories: config.copyDirectories,
+    autoCompact: config.autoCompact,
   })
   let listener: Awaited<ReturnType<typeof listen>>
   try {

@@ -15,6 +15,7 @@ import {
   partitionText,
 } from './partition-value.js'
 import { fieldIdsOption, physicalItem, typedValue } from './physical-row.js'
+import { rememberLayout } from './parquet-signature.js'
 import type { StructField } from './schema.js'
 import { escapeGlob } from './file-path.js'
 
@@ -31,6 +32,19 @@ export interface RowSource {
   readonly query: string
   readonly values?: readonly EngineValue[]
 }
+
+/** How rows are laid out in files, where the table's own way is not meant. */
+export interface FileLayout {
+  /** All rows are of this partition: physical names and texts, in the order of the partition columns. */
+  readonly partition?: PartitionValues
+  /** Bytes at which a file is ended; the table's target size unless given. */
+  readonly targetSizeBytes?: number
+  /** Columns that the files have beside the table's own, without statistics. */
+  readonly hidden?: readonly StructField[]
+}
+
+/** Partition values as the log has them: physical names and texts. */
+export type PartitionValues = readonly (readonly [name: string, text: string | null])[]
 
 /** Files that are durable and in place, but in no version of the table yet. */
 export interface WrittenFiles {
@@ -57,10 +71,11 @@ export async function writeDataFiles(
   connection: EngineConnection,
   target: WriteTarget,
   source: RowSource,
+  asked: FileLayout = {},
 ): Promise<WrittenFiles> {
   const staging = await store.openStaging(target.tablePath)
   try {
-    let layout = layoutOf(target, 1)
+    let layout = layoutOf(target, 1, asked)
     const copy = (folder: string): Promise<readonly (readonly unknown[])[]> =>
       connection.query(
         copyText(source.query, layout, `${staging.engineUrl}/${folder}`),
@@ -72,12 +87,12 @@ export async function writeDataFiles(
     } catch (thrown) {
       if (!isNameTooLong(thrown)) throw thrown
       // DuckDB names folders by partition values: long ones are cut into several folders.
-      layout = layoutOf(target, MAX_PIECES)
+      layout = layoutOf(target, MAX_PIECES, asked)
       rows = await copy('pieces')
     }
     const staged = rows.map((row) => stagedOf(row, layout)).filter((file) => file.rowCount > 0)
     const regrouped = await regroup(connection, layout, staging.engineUrl, staged)
-    return await publish(connection, target, layout, staging, regrouped)
+    return await publish(store, connection, target, layout, staging, regrouped)
   } catch (thrown) {
     if (!isNameTooLong(thrown)) throw thrown
     throw new SqlError(
@@ -101,6 +116,8 @@ interface Layout {
   readonly codec: string
   readonly targetSizeBytes: number
   readonly mapping: 'none' | 'name' | 'id'
+  /** Where all rows are of one partition. */
+  readonly partition: PartitionValues | null
 }
 
 interface Key {
@@ -121,6 +138,11 @@ function isNameTooLong(thrown: unknown): boolean {
 /** Bytes at which a data file is ended, unless the table says otherwise in `delta.targetFileSize`. */
 const DEFAULT_TARGET_BYTES = 256 * 1024 * 1024
 
+/** Bytes that a data file of a table with these properties should have. */
+export function targetFileSizeBytes(configuration: { readonly [key: string]: string }): number {
+  return parseSize(configuration['delta.targetFileSize']) ?? DEFAULT_TARGET_BYTES
+}
+
 /** Codecs by the names of `delta.parquet.compression.codec`; snappy is what every engine reads. */
 const CODECS: ReadonlySet<string> = new Set(['snappy', 'zstd', 'gzip', 'uncompressed', 'lz4_raw'])
 
@@ -128,7 +150,7 @@ const CODECS: ReadonlySet<string> = new Set(['snappy', 'zstd', 'gzip', 'uncompre
 // Spark older than 3, which counted them by another calendar.
 const GREGORIAN = "KV_METADATA {'org.apache.spark.version': '3.5.0'}"
 
-function layoutOf(target: WriteTarget, pieces: number): Layout {
+function layoutOf(target: WriteTarget, pieces: number, wanted: FileLayout): Layout {
   const { configuration, partitionColumns } = target.metadata
   const mapping = target.columnMapping
   const lower = partitionColumns.map((name) => name.toLowerCase())
@@ -154,8 +176,11 @@ function layoutOf(target: WriteTarget, pieces: number): Layout {
     )
   }
   const column = (field: StructField): string => `${ROWS}.${quoteIdentifier(field.name)}`
-  const items = stored.map((field) => physicalItem(field, column(field), mapping))
-  const keys = partitions.map((field, i) => {
+  const items = [
+    ...stored.map((field) => physicalItem(field, column(field), mapping)),
+    ...(wanted.hidden ?? []).map((field) => physicalItem(field, column(field), 'none')),
+  ]
+  const keys = (wanted.partition === undefined ? partitions : []).map((field, i) => {
     const text = partitionKeyExpression(field, typedValue(field, column(field)))
     const isText = field.type.kind === 'primitive' && field.type.name === 'string'
     return Array.from({ length: isText ? pieces : 1 }, (_, j): Key => {
@@ -168,7 +193,7 @@ function layoutOf(target: WriteTarget, pieces: number): Layout {
   const asked = (configuration['delta.parquet.compression.codec'] ?? 'snappy').toLowerCase()
   const codec = CODECS.has(asked) ? asked : 'snappy'
   const ids = fieldIdsOption(stored, mapping)
-  const targetSizeBytes = parseSize(configuration['delta.targetFileSize']) ?? DEFAULT_TARGET_BYTES
+  const targetSizeBytes = wanted.targetSizeBytes ?? targetFileSizeBytes(configuration)
   const common = [
     'FORMAT parquet',
     `COMPRESSION ${codec}`,
@@ -188,11 +213,12 @@ function layoutOf(target: WriteTarget, pieces: number): Layout {
             .join(', ')})`,
           'WRITE_PARTITION_COLUMNS false',
         ]
-  return { stored, partitions, items, keys, options, codec, targetSizeBytes, mapping }
+  const partition = wanted.partition ?? null
+  return { stored, partitions, items, keys, options, codec, targetSizeBytes, mapping, partition }
 }
 
 /** Bytes of a size such as `104857600` or `128mb`; null when it is none. */
-function parseSize(text: string | undefined): number | null {
+export function parseSize(text: string | undefined): number | null {
   const match = /^\s*(\d+)\s*([kmgt]?)b?\s*$/i.exec(text ?? '')
   if (match === null) return null
   const power = ['', 'k', 'm', 'g', 't'].indexOf((match[2] ?? '').toLowerCase())
@@ -274,6 +300,7 @@ async function regroup(
 }
 
 async function publish(
+  store: ObjectStore,
   connection: EngineConnection,
   target: WriteTarget,
   layout: Layout,
@@ -297,6 +324,8 @@ async function publish(
     path: `${target.tablePath}/${paths[i]}`,
   }))
   const entries = await staging.publish(files)
+  const written = [...layout.items, ...layout.options.filter((option) => /^FIELD_IDS/.test(option))]
+  for (const { path } of entries) rememberLayout(store.engineUrl(path), written.join('\n'))
   const adds = staged.map((file, i): AddFile => {
     const entry = entries[i]
     const known = statistics[i]
@@ -327,7 +356,8 @@ function partitionValues(
   layout: Layout,
   target: WriteTarget,
   keys: readonly (string | null)[],
-): readonly (readonly [string, string | null])[] {
+): PartitionValues {
+  if (layout.partition !== null) return layout.partition
   return layout.partitions.map((field, i) => {
     const text = partitionText(field, keys[i] ?? null)
     if (text === null && !field.nullable) {

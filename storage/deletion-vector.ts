@@ -68,7 +68,8 @@ async function readBitmap(
   return bitmap
 }
 
-function deletionVectorPath(
+/** The file a vector of storage type `u` or `p` stands in, relative to the lake's root. */
+export function deletionVectorPath(
   store: ObjectStore,
   tablePath: string,
   descriptor: DeletionVectorDescriptor,

@@ -86,6 +86,21 @@ export class FileIndex implements Iterable<DataFile> {
     return new FileIndex(consolidate(segments, resolve))
   }
 
+  /** Whether the file of `key` is live. */
+  has(key: FileKey): boolean {
+    return this.segments.some(({ block, removed }) => {
+      const row = block.find(key)
+      return row >= 0 && !isRemoved(removed, row)
+    })
+  }
+
+  /** The live files of less than that many bytes, in order. */
+  smallerThan(sizeBytes: number): DataFile[] {
+    return this.select(
+      this.segments.map(({ block }) => Uint8Array.from(block.sizes, (size) => +(size < sizeBytes))),
+    )
+  }
+
   /** Every live file, in order. */
   *[Symbol.iterator](): IterableIterator<DataFile> {
     for (const { block, removed } of this.segments) {

@@ -175,6 +175,12 @@ function extract(struct: string, name: string): string {
   return `struct_extract(${struct}, ${quoteLiteral(name)})`
 }
 
+/** Whether files written for `target` have statistics of the column with that physical path. */
+export function hasStatistics(target: StatisticsTarget, path: readonly string[]): boolean {
+  const found = [...indexedLeaves(target, fileLeaves(target))]
+  return found.some((leaf) => leaf.path.join('\u0000') === path.join('\u0000'))
+}
+
 /** How many leaves have statistics unless the table says otherwise. */
 const DEFAULT_INDEXED = 32
 
@@ -200,7 +206,8 @@ function indexedLeaves(target: StatisticsTarget, leaves: readonly Leaf[]): Reado
   return new Set(leaves.filter((leaf, i) => count < 0 || i < count || isClustered(leaf)))
 }
 
-function clusteringPaths(configuration: string | undefined): readonly (readonly string[])[] {
+/** Physical paths of the columns that a `delta.clustering` domain names; none for a garbled one. */
+export function clusteringPaths(configuration: string | undefined): readonly (readonly string[])[] {
   if (configuration === undefined) return []
   try {
     const parsed = JSON.parse(configuration) as { readonly clusteringColumns?: unknown }

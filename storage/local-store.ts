@@ -97,6 +97,8 @@ export class LocalStore implements ObjectStore {
   async stat(path: string): Promise<ObjectEntry | null> {
     return this.#orNull(path, async () => {
       const found = await fs.stat(this.#locate(path))
+      // A link to a folder is listed as if it were a file.
+      if (found.isDirectory()) return null
       return { path, sizeBytes: found.size, modifiedMs: Math.floor(found.mtimeMs) }
     })
   }
@@ -160,6 +162,38 @@ export class LocalStore implements ObjectStore {
         await fs.rm(folder, { recursive: true, force: true }).catch(noop)
       },
     }
+  }
+
+  async sweep(prefix: string, beforeMs: number, dryRun: boolean): Promise<readonly string[]> {
+    const swept: string[] = []
+    const visit = async (folder: string): Promise<void> => {
+      for (const entry of await this.#entries(folder)) {
+        const path = `${folder}/${entry.name}`
+        const isStaging = entry.isDirectory() && entry.name.startsWith(STAGING)
+        if (isStaging || (entry.isFile() && isTemporary(entry.name))) {
+          const touchedMs = await this.#orNull(path, () => this.#lastTouched(path))
+          if (touchedMs === null || touchedMs >= beforeMs) continue
+          swept.push(path)
+          if (dryRun) continue
+          await this.#translated(path, () =>
+            fs.rm(this.#locate(path), { recursive: true, force: true }),
+          )
+        } else if (entry.isDirectory()) await visit(path)
+      }
+    }
+    await visit(trimSlash(prefix))
+    return swept.sort()
+  }
+
+  /** The newest time of a file, or of a folder and all that is in it. */
+  async #lastTouched(path: string): Promise<number> {
+    const found = await fs.lstat(this.#locate(path))
+    let touchedMs = found.mtimeMs
+    if (!found.isDirectory()) return touchedMs
+    for (const entry of await this.#entries(path)) {
+      touchedMs = Math.max(touchedMs, await this.#lastTouched(`${path}/${entry.name}`))
+    }
+    return touchedMs
   }
 
   async #publish(folder: string, files: readonly StagedFile[]): Promise<readonly ObjectEntry[]> {

@@ -4,6 +4,8 @@ import { makeChecksum } from './checksum.js'
 import { writeCheckpoint } from './checkpoint-writer.js'
 import type { Engine } from './engine.js'
 import { assert } from './errors.js'
+import { cleanLog } from './log-cleanup.js'
+import { compactionStart, writeCompaction } from './log-compaction.js'
 import { checksumPath } from './log-path.js'
 import type { ObjectStore } from './object-store.js'
 import { loadSnapshot, refreshSnapshot, type Snapshot } from './snapshot.js'
@@ -14,13 +16,14 @@ import type { Transaction } from './transaction.js'
 export interface Maintenance {
   readonly checksum: 'written' | 'present' | 'failed'
   readonly checkpoint: 'written' | 'present' | 'not due' | 'failed'
+  readonly compaction: 'written' | 'present' | 'not due' | 'failed'
   /** What failed, for the log of the gateway; the commit stands all the same. */
   readonly failures: readonly unknown[]
 }
 
 /**
- * Writes the checksum of the version that `transaction` committed and, when one is due, its
- * checkpoint.
+ * Writes the checksum of the version that `transaction` committed and, when they are due, its
+ * checkpoint, after which the log is cleaned of what has expired, or a compaction of the log.
  *
  * Never fails: the commit stands whatever becomes of these files, and every reader does without
  * them. To be called after `Transaction.commit` said 'committed'; the statement need not wait.
@@ -40,20 +43,29 @@ export async function maintainLog(
   } catch (thrown) {
     failures.push(thrown)
   }
-  let checkpoint: Maintenance['checkpoint'] = 'not due'
-  if (
-    version > 0 &&
-    version % checkpointInterval(transaction.target.metadata.configuration) === 0
-  ) {
+  const { metadata } = transaction.target
+  let compaction: Maintenance['compaction'] = 'not due'
+  const from = compactionStart(version, metadata.configuration)
+  if (from !== null) {
     try {
-      const path = await checkpointVersion(store, engine, base, tablePath, version)
-      checkpoint = path === null ? 'present' : 'written'
+      compaction = (await writeCompaction(store, tablePath, from, version)) ? 'written' : 'present'
     } catch (thrown) {
-      checkpoint = 'failed'
+      compaction = 'failed'
       failures.push(thrown)
     }
   }
-  return { checksum, checkpoint, failures }
+  let checkpoint: Maintenance['checkpoint'] = 'not due'
+  if (version > 0 && version % checkpointInterval(metadata.configuration) === 0) {
+    try {
+      const path = await checkpointVersion(store, engine, base, tablePath, version)
+      checkpoint = path === null ? 'present' : 'written'
+      await cleanLog(store, { tablePath, metadata })
+    } catch (thrown) {
+      if (checkpoint === 'not due') checkpoint = 'failed'
+      failures.push(thrown)
+    }
+  }
+  return { checksum, checkpoint, compaction, failures }
 }
 
 /** Writes the checksum of the version that `transaction` committed, unless it has one. */

@@ -32,6 +32,11 @@ export function checksumPath(version: number): string {
   return `_delta_log/${printVersion(version)}.crc`
 }
 
+/** Path of the log compaction of versions `from` to `to`, relative to the table. */
+export function compactionPath(from: number, to: number): string {
+  return `_delta_log/${printVersion(from)}.${printVersion(to)}.compacted.json`
+}
+
 /** Path of the hint at the newest checkpoint, relative to the table. */
 export const LAST_CHECKPOINT_PATH = '_delta_log/_last_checkpoint'
 

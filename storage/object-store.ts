@@ -87,6 +87,13 @@ export interface ObjectStore {
   /** Removes `path`; a missing object is no failure. */
   delete(path: string): Promise<void>
 
+  /**
+   * Removes what writers that ended in the middle left below `prefix` and no listing shows, such as
+   * staging folders, unless it was touched at or after `beforeMs`; answers the names. With `dryRun`
+   * it only answers them.
+   */
+  sweep(prefix: string, beforeMs: number, dryRun: boolean): Promise<readonly string[]>
+
   /** A new staging folder for objects of folder `prefix`. */
   openStaging(prefix: string): Promise<Staging>
 

@@ -24,6 +24,19 @@ export interface ParquetSignature {
 const keysByFile = new LRUCache<string, string>({ max: 500_000 })
 const signatures = new LRUCache<string, ParquetSignature>({ max: 2_000 })
 
+/** Which files of this process were written alike, and so have one schema; layouts by number. */
+const layoutNumbers = new LRUCache<string, number>({ max: 2_000 })
+const layoutsByFile = new LRUCache<string, number>({ max: 500_000 })
+const keysByLayout = new LRUCache<number, string>({ max: 2_000 })
+let nextLayout = 1
+
+/** Notes that the file at `url` was written as `layout` says, so that not every footer need be read. */
+export function rememberLayout(url: string, layout: string): void {
+  const number = layoutNumbers.get(layout) ?? nextLayout++
+  layoutNumbers.set(layout, number)
+  layoutsByFile.set(url, number)
+}
+
 /** The signature of each of `urls`; footers not seen before are read by one query. */
 export async function readSignatures(
   connection: EngineConnection,
@@ -31,7 +44,16 @@ export async function readSignatures(
 ): Promise<ReadonlyMap<string, ParquetSignature>> {
   const found = new Map<string, ParquetSignature>()
   const missing: string[] = []
+  // Of files that were written alike one is read.
+  const first = new Set<number>()
   for (const url of urls) {
+    const layout = layoutsByFile.get(url)
+    if (layout !== undefined && !keysByFile.has(url)) {
+      const known = keysByLayout.get(layout)
+      if (known !== undefined) keysByFile.set(url, known)
+      else if (first.has(layout)) continue
+      else first.add(layout)
+    }
     const key = keysByFile.get(url)
     const signature = key === undefined ? undefined : signatures.get(key)
     if (signature === undefined) missing.push(url)
@@ -39,12 +61,7 @@ export async function readSignatures(
   }
   for (let from = 0; from < missing.length; from += BATCH) {
     const batch = missing.slice(from, from + BATCH)
-    const list = batch.map((url) => quoteLiteral(escapeGlob(url))).join(', ')
-    const rows = await connection.query(
-      `SELECT file_name, name, coalesce(num_children, 0)::INTEGER, field_id::INTEGER,
-              concat_ws('|', type, repetition_type, converted_type, scale, precision, logical_type)
-       FROM parquet_schema([${list}])`,
-    )
+    const rows = await connection.query(parts(batch).map(schemaText).join(' UNION ALL '))
     const byFile = new Map<string, FlatNode[]>()
     for (const [file, name, childCount, fieldId, physical] of rows) {
       const nodes = byFile.get(file as string)
@@ -64,9 +81,25 @@ export async function readSignatures(
       signatures.set(key, signature)
       keysByFile.set(url, key)
       found.set(url, signature)
+      const layout = layoutsByFile.get(url)
+      if (layout !== undefined) keysByLayout.set(layout, key)
     }
   }
-  return found
+  return found.size < new Set(urls).size ? readSignatures(connection, urls) : found
+}
+
+function schemaText(urls: readonly string[]): string {
+  const list = urls.map((url) => quoteLiteral(escapeGlob(url))).join(', ')
+  return `SELECT file_name, name, coalesce(num_children, 0)::INTEGER, field_id::INTEGER,
+            concat_ws('|', type, repetition_type, converted_type, scale, precision, logical_type)
+          FROM parquet_schema([${list}])`
+}
+
+/** Many files in a few parts, which the engine reads at the same time. */
+function parts(urls: readonly string[]): readonly (readonly string[])[] {
+  if (urls.length < 100) return [urls]
+  const size = Math.ceil(urls.length / 4)
+  return [0, 1, 2, 3].map((i) => urls.slice(i * size, (i + 1) * size))
 }
 
 /** Footers asked for in one query. */

@@ -58,6 +58,8 @@ export type CommitResult =
 export interface TransactionOptions {
   /** What the caller sees to when it makes rows; see Obligation. None unless given. */
   readonly fulfilled?: ReadonlySet<Obligation>
+  /** Whether rows that move to other files keep the ids by which row tracking knows them. */
+  readonly keepsRowIds?: boolean
   /** How often the log is written to before contention is called a conflict. */
   readonly maxAttempts?: number
   /** How to wait before attempt `attempt` is followed by another; a few random milliseconds unless given. */
@@ -423,7 +425,9 @@ export class Transaction {
         isolation: intent.isolation,
         isBlindAppend: this.#isBlindAppend(),
         txnId: this.#txnId,
-        ...(rowTracking && moved ? { tags: { 'delta.rowTracking.preserved': 'false' } } : {}),
+        ...(rowTracking && moved
+          ? { tags: { 'delta.rowTracking.preserved': String(this.#options.keepsRowIds === true) } }
+          : {}),
       }),
     })
     if (this.#protocol !== null) actions.push({ kind: 'protocol', protocol: this.#protocol })

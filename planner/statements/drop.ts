@@ -55,7 +55,7 @@ async function dropRelations(
 ): Promise<Execution> {
   const tag = kind === 'table' ? 'DROP TABLE' : 'DROP VIEW'
   session.requireWritable(tag)
-  const { catalog } = session.gateway
+  const { catalog } = session
   const relations: Relation[] = []
   const temporary: string[] = []
   for (const name of names) {
@@ -96,7 +96,7 @@ export async function dropLayers(
 ): Promise<Execution> {
   session.requireWritable(tag)
   requireNoBlock(session, tag)
-  const { catalog } = session.gateway
+  const { catalog } = session
   const known = await catalog.layers()
   for (const name of names) {
     if (known.includes(name)) continue

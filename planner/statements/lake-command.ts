@@ -1,7 +1,8 @@
-/** The lake's own commands: DESCRIBE HISTORY, DETAIL and tables, SHOW TBLPROPERTIES. */
+/** The lake's own commands: DESCRIBE HISTORY, DETAIL and tables, SHOW TBLPROPERTIES, those that maintain tables. */
 
 import { Oid } from '../../catalog/pg-types.js'
 import type { TableName } from '../../catalog/catalog.js'
+import { clusteringColumns } from '../../storage/clustering.js'
 import { scalarType } from '../../storage/engine-type.js'
 import type { Scalar } from '../../storage/engine-value.js'
 import { listCommits, readCommitInfo, type Snapshot } from '../../storage/snapshot.js'
@@ -11,6 +12,7 @@ import { deltaTypeOf } from '../create-table.js'
 import type { CatalogCommand } from '../catalog-command.js'
 import type { LakeCommand } from '../lake-syntax.js'
 import { parseStatements } from '../parse.js'
+import type { MaintenanceCommand } from '../maintenance-syntax.js'
 import type { Execution } from '../portal.js'
 import { describeQuery } from '../query.js'
 import { computedColumn, readyRows, textColumn } from '../ready-rows.js'
@@ -18,9 +20,12 @@ import { notSupported, undefinedRelation } from '../refusal.js'
 import type { ResultColumn } from '../result.js'
 import type { SessionContext } from '../session-context.js'
 import { type SqlType, sqlType, typeName } from '../sql-type.js'
-import type { StatementKind } from '../statement-kind.js'
+import type { StatementCall, StatementKind } from '../statement-kind.js'
 import { findTarget } from '../write-target.js'
 import { catalogColumns, runCatalogCommand } from './catalog-command.js'
+import { OPTIMIZE_COLUMNS, optimize } from './optimize.js'
+import { RESTORE_COLUMNS, restore } from './restore.js'
+import { VACUUM_COLUMNS, vacuum } from './vacuum.js'
 import { temporaryTableNamed } from './temporary-table.js'
 
 export const LAKE_COMMAND: StatementKind = {
@@ -28,17 +33,34 @@ export const LAKE_COMMAND: StatementKind = {
     parameterTypes: [],
     columns: statement.lakeCommand === null ? null : columnsOf(statement.lakeCommand),
   }),
-  open: ({ session, statement }) =>
-    statement.lakeCommand === null ? { kind: 'empty' } : run(session, statement.lakeCommand),
+  open: (call) => {
+    const { lakeCommand } = call.statement
+    return lakeCommand === null ? { kind: 'empty' } : run(call, lakeCommand)
+  },
 }
 
-async function run(session: SessionContext, lakeCommand: LakeCommand): Promise<Execution> {
-  if (lakeCommand.kind === 'unsupported') throw notSupported(lakeCommand.words)
-  if (!isOwn(lakeCommand)) return runCatalogCommand(session, lakeCommand)
-  return readyRows(columnsOf(lakeCommand) ?? [], await rowsOf(session, lakeCommand))
+async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execution> {
+  const { session } = call
+  switch (lakeCommand.kind) {
+    case 'unsupported':
+      throw notSupported(lakeCommand.words)
+    case 'optimize':
+    case 'reorg':
+      return optimize(call, lakeCommand)
+    case 'vacuum':
+      return vacuum(call, lakeCommand)
+    case 'restore':
+      return restore(call, lakeCommand)
+    default:
+      if (!isOwn(lakeCommand)) return runCatalogCommand(session, lakeCommand)
+      return readyRows(columnsOf(lakeCommand) ?? [], await rowsOf(session, lakeCommand))
+  }
 }
 
-type OwnCommand = Exclude<LakeCommand, CatalogCommand | { kind: 'unsupported' }>
+type OwnCommand = Exclude<
+  LakeCommand,
+  CatalogCommand | MaintenanceCommand | { kind: 'unsupported' }
+>
 
 const OWN: ReadonlySet<string> = new Set<OwnCommand['kind']>([
   'describe-history',
@@ -47,7 +69,7 @@ const OWN: ReadonlySet<string> = new Set<OwnCommand['kind']>([
   'show-properties',
 ])
 
-function isOwn(lakeCommand: LakeCommand): lakeCommand is OwnCommand {
+function isOwn(lakeCommand: OwnCommand | CatalogCommand): lakeCommand is OwnCommand {
   return OWN.has(lakeCommand.kind)
 }
 
@@ -69,7 +91,7 @@ async function rowsOf(
 
 /** A table that others see too, by its name. */
 async function committed(session: SessionContext, name: readonly string[]): Promise<TableName> {
-  const found = await session.gateway.catalog.resolve(name, session.settings.searchPath())
+  const found = await session.catalog.resolve(name, session.settings.searchPath())
   if (found?.kind !== 'table') throw undefinedRelation(name)
   return found.table
 }
@@ -144,7 +166,7 @@ async function detail(session: SessionContext, table: TableName): Promise<Scalar
     modifiedMs === undefined ? null : BigInt(modifiedMs) * 1000n,
     BigInt(snapshot.version),
     metadata.partitionColumns.join(', '),
-    clusteringColumns(snapshot).join(', '),
+    (clusteringColumns(snapshot) ?? []).join(', '),
     BigInt(snapshot.files.length),
     BigInt(snapshot.sizeBytes),
     JSON.stringify(metadata.configuration),
@@ -152,21 +174,6 @@ async function detail(session: SessionContext, table: TableName): Promise<Scalar
     protocol.minWriterVersion,
     features.sort().join(', '),
   ]
-}
-
-/** Columns by which the table is clustered, by the names they have now. */
-function clusteringColumns({ domains, schema }: Snapshot): readonly string[] {
-  const text = domains.get('delta.clustering')
-  if (text === undefined) return []
-  const { clusteringColumns: paths } = JSON.parse(text) as {
-    readonly clusteringColumns?: readonly (readonly string[])[]
-  }
-  return (paths ?? []).map(([first, ...rest]) => {
-    const field = schema.fields.find(
-      (one) => (one.metadata['delta.columnMapping.physicalName'] ?? one.name) === first,
-    )
-    return [field?.name ?? first, ...rest].join('.')
-  })
 }
 
 /** As Spark describes tables: columns, then the partition's, then what the table is. */
@@ -180,7 +187,7 @@ async function described(
     return temporary.columns.map((column) => [column.name, shownType(column.type), null])
   }
   const context = session.queryContext()
-  const found = await session.gateway.catalog.resolve(name, context.searchPath)
+  const found = await session.catalog.resolve(name, context.searchPath)
   if (found?.kind === 'view') {
     const [statement] = parseStatements(found.view.definition)
     if (statement === undefined) throw undefinedRelation(name)
@@ -294,6 +301,13 @@ function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
       return ['col_name', 'data_type', 'comment'].map(textColumn)
     case 'show-properties':
       return ['key', 'value'].map(textColumn)
+    case 'optimize':
+    case 'reorg':
+      return OPTIMIZE_COLUMNS
+    case 'restore':
+      return RESTORE_COLUMNS
+    case 'vacuum':
+      return lakeCommand.dryRun ? VACUUM_COLUMNS : null
     case 'unsupported':
       return null
     default:

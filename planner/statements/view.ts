@@ -28,7 +28,7 @@ async function createView(call: StatementCall): Promise<Execution> {
   }
   const columns = described.columns.map(({ name }, i) => given[i] ?? name)
   requireDistinct(columns)
-  await session.gateway.catalog.createView(
+  await session.catalog.createView(
     {
       layer:
         typeof range.schemaname === 'string'

@@ -18,13 +18,23 @@ import { Engine } from '../../dist/storage/engine.js'
 import { LocalStore } from '../../dist/storage/local-store.js'
 import { maintainLog } from '../../dist/storage/log-maintenance.js'
 import { defineTable } from '../../dist/storage/new-table.js'
+import {
+  planClustering,
+  planCompaction,
+  planPurge,
+  planZOrder,
+  runOptimize,
+} from '../../dist/storage/optimize.js'
 import { UNKNOWN } from '../../dist/storage/predicate.js'
+import { restoreTable } from '../../dist/storage/restore.js'
 import { planScan } from '../../dist/storage/scan.js'
 import { scanRelation } from '../../dist/storage/scan-relation.js'
 import { parseSchemaString } from '../../dist/storage/schema.js'
 import { liveFiles, loadSnapshot } from '../../dist/storage/snapshot.js'
 import { Transaction } from '../../dist/storage/transaction.js'
+import { vacuumTable } from '../../dist/storage/vacuum.js'
 import { ALTERED, writeBySql } from './altered-tables.mjs'
+import { CHANGED } from './changed-tables.mjs'
 import { MADE } from './made-tables.mjs'
 
 const [mode, folder] = process.argv.slice(2)
@@ -181,6 +191,17 @@ const TABLES = {
     after: (path) => append(path, "SELECT 100 AS n, 'later' AS s"),
     rows: `${simple()} UNION ALL SELECT 100, 'later'`,
   },
+  tracked_and_moved: {
+    fields: SIMPLE,
+    query: simple(),
+    configuration: { 'delta.enableRowTracking': 'true' },
+    after: async (path) => {
+      // The id of each row is its n, wherever it is moved.
+      await append(path, "SELECT i AS n, 'later' AS s FROM range(10, 20) r(i)")
+      await optimize(path, (snapshot, files) => planZOrder(snapshot, files, [['s'], ['n']], {}))
+    },
+    rows: `${simple()} UNION ALL SELECT i, 'later' FROM range(10, 20) r(i)`,
+  },
   clustered: {
     fields: SIMPLE,
     query: simple(),
@@ -199,7 +220,112 @@ const TABLES = {
       await checkpoint(path)
     },
   },
+  optimized: {
+    fields: TYPES,
+    query: ALL_TYPES,
+    after: async (path) => {
+      for (let i = 0; i < 6; i++) await append(path, ALL_TYPES)
+      await optimize(path, (snapshot, files) => planCompaction(snapshot, files, {}))
+    },
+    rows: Array(7).fill(`SELECT * FROM (${ALL_TYPES})`).join(' UNION ALL '),
+  },
+  optimized_partitions: {
+    fields: [field('p q', 'string'), field('t', 'timestamp'), ...SIMPLE],
+    partitionColumns: ['p q', 't'],
+    configuration: {
+      'delta.columnMapping.mode': 'name',
+      'delta.enableDeletionVectors': 'true',
+      'delta.enableInCommitTimestamps': 'true',
+    },
+    query: `SELECT ['a/b%', NULL][(n % 2 + 1)::INT] AS "p q", TIMESTAMPTZ '2024-06-01 00:00:00.123456+00' AS t, n, s FROM (${simple()})`,
+    after: async (path) => {
+      for (let i = 0; i < 14; i++) {
+        await append(
+          path,
+          `SELECT 'a/b%' AS "p q", TIMESTAMPTZ '2024-06-01 00:00:00.123456+00' AS t, ${i} AS n, 'later' AS s`,
+        )
+      }
+      await optimize(path, (snapshot, files) => planCompaction(snapshot, files, {}))
+    },
+    rows: `SELECT ['a/b%', NULL][(n % 2 + 1)::INT] AS "p q", TIMESTAMPTZ '2024-06-01 00:00:00.123456+00' AS t, n, s FROM (${simple()}) UNION ALL SELECT 'a/b%', TIMESTAMPTZ '2024-06-01 00:00:00.123456+00', i, 'later' FROM range(14) r(i)`,
+  },
+  z_ordered: {
+    fields: TYPES,
+    query: ALL_TYPES,
+    configuration: { 'delta.enableDeletionVectors': 'true' },
+    after: async (path) => {
+      await append(path, ALL_TYPES)
+      const columns = [['a_string'], ['a_double'], ['a_timestamp'], ['a_struct', 'x']]
+      await optimize(path, (snapshot, files) => planZOrder(snapshot, files, columns, {}))
+    },
+    rows: Array(2).fill(`SELECT * FROM (${ALL_TYPES})`).join(' UNION ALL '),
+  },
+  reclustered: {
+    fields: SIMPLE,
+    query: simple(),
+    domains: new Map([
+      ['delta.clustering', '{"clusteringColumns":[["n"],["s"]],"domainName":"delta.clustering"}'],
+    ]),
+    after: async (path) => {
+      await append(path, simple())
+      const columns = [['n'], ['s']]
+      await optimize(path, (snapshot, files) => planClustering(snapshot, files, columns, true, {}))
+      await checkpoint(path)
+    },
+    rows: `${simple()} UNION ALL ${simple()}`,
+  },
+  restored: {
+    fields: SIMPLE,
+    query: simple(),
+    configuration: { 'delta.enableDeletionVectors': 'true' },
+    after: async (path) => {
+      await deleteRows(path, [[5]])
+      await append(path, simple())
+      await deleteRows(path, [[5, 6], [7]])
+      const [now, past] = await Promise.all([null, 1].map((version) => load(path, version)))
+      const { transaction } = await restoreTable(store, now, past, { version: '1' })
+      await maintainLog(store, engine, transaction)
+    },
+    rows: `SELECT n, s FROM (${simple()}) WHERE n <> 5`,
+  },
+  vacuumed: {
+    fields: SIMPLE,
+    query: simple(),
+    configuration: { 'delta.enableDeletionVectors': 'true' },
+    after: async (path) => {
+      await append(path, simple())
+      await deleteRows(path, [[5], [0, 1]])
+      await optimize(path, (snapshot, files) => planPurge(snapshot, files, {}))
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      const { paths } = await vacuumTable(store, connection, await load(path, null), {
+        retentionMs: 0,
+        checksRetention: false,
+      })
+      if (paths.length !== 3) throw new Error(`${paths.length} files were removed`)
+    },
+    rows: `SELECT n, s FROM (${simple()}) WHERE n <> 5 UNION ALL SELECT n, s FROM (${simple()}) WHERE n > 1`,
+  },
   empty: { fields: TYPES, query: `SELECT * FROM (${ALL_TYPES}) WHERE false` },
+}
+
+async function load(path, version) {
+  const one = await engine.connect()
+  try {
+    return await loadSnapshot(store, one, path, version)
+  } finally {
+    one.close()
+  }
+}
+
+async function optimize(path, planOf) {
+  const snapshot = await load(path, null)
+  const transactions = []
+  const plan = planOf(snapshot, [...liveFiles(snapshot)])
+  await runOptimize(store, connection, snapshot, plan, {
+    committed: (transaction) => transactions.push(transaction),
+  })
+  if (transactions.length !== 1) throw new Error(`${transactions.length} commits`)
+  await maintainLog(store, engine, transactions[0])
 }
 
 async function commit(transaction, operation) {
@@ -298,7 +424,7 @@ for (const [name, table] of Object.entries(TABLES)) {
   if (await check(name)) passed++
   else failed++
 }
-const bySql = { ...ALTERED, ...MADE }
+const bySql = { ...ALTERED, ...MADE, ...CHANGED }
 if (mode === 'write') await writeBySql(resolve(folder), bySql)
 for (const [name, { rows }] of Object.entries(bySql)) {
   if (mode === 'write') await expect(name, rows)

@@ -60,6 +60,9 @@ for path in sorted(glob.glob(f"{folder}/*/_delta_log")):
             column = F.col(f"`{first}`")
             for label, condition in (("=", column == sample), (">", column > sample), ("<=", column <= sample), ("null", column.isNull())):
                 check(f"Spark finds rows of {name} by {label}", expected.where(condition).count(), table.where(condition).count())
+        if name == "tracked_and_moved":
+            ids = table.select("n", "_metadata.row_id", "_metadata.row_commit_version")
+            check(f"Spark finds the ids of rows of {name}", [], ids.where("n <> row_id OR row_commit_version <> IF(n < 10, 0, 1)").collect())
         history = spark.sql(f"DESCRIBE HISTORY delta.`{table_path}`").collect()
         check(f"Spark tells the history of {name}", True, str(history[0].engineInfo).startswith("Lakegate/"))
         if name == "made_clustered":

@@ -144,6 +144,10 @@ export class FaultyStore implements ObjectStore {
     return this.#call(path, () => this.#store.delete(path))
   }
 
+  sweep(prefix: string, beforeMs: number, dryRun: boolean): Promise<readonly string[]> {
+    return this.#call(prefix, () => this.#store.sweep(prefix, beforeMs, dryRun))
+  }
+
   async openStaging(prefix: string): Promise<Staging> {
     const open = (): Promise<Staging> => this.#store.openStaging(prefix)
     const staging = await this.#call(prefix, open, false)

@@ -74,7 +74,11 @@ export async function lintTable(
   }
   for (const [i, version] of versions.entries()) if (version !== i) fault(`version ${i} is missing`)
   for (const name of names) {
-    if (!/^(\d{20}\.(json|crc|checkpoint\.parquet)|_last_checkpoint)$/.test(name))
+    if (
+      !/^(\d{20}\.(json|crc|checkpoint\.parquet|\d{20}\.compacted\.json)|_last_checkpoint)$/.test(
+        name,
+      )
+    )
       fault(`odd file ${name}`)
   }
   for (const name of readdirSync(table))
@@ -160,6 +164,7 @@ export async function lintTable(
     const partitions = partitionNames(metadata)
     const added = new Set<string>()
     const removed = new Set<string>()
+    const removedKeys = new Set<string>()
     for (const action of actions) {
       const remove = action.remove as File | undefined
       if (remove === undefined) continue
@@ -167,6 +172,7 @@ export async function lintTable(
       if (removed.has(path)) at(`${path} is removed twice`)
       removed.add(path)
       const key = keyOf(remove)
+      removedKeys.add(key)
       if (!live.delete(key)) at(`${key} is removed but not live`)
       tombstones.set(key, action.remove as Json)
       if (configuration['delta.appendOnly'] === 'true' && remove.dataChange)
@@ -182,7 +188,7 @@ export async function lintTable(
       if (added.has(path)) at(`${path} is added twice`)
       added.add(path)
       const key = keyOf(add)
-      if (removed.has(path) && tombstones.has(key)) at(`${key} is added and removed`)
+      if (removedKeys.has(key)) at(`${key} is added and removed`)
       if ([...live.values()].some((file) => decodeURIComponent(file.path) === path))
         at(`${path} is live already`)
       live.set(key, add)
@@ -208,6 +214,7 @@ export async function lintTable(
     lintChecksum(log, version, live, metadata, protocol, transactions, domains, at)
     await lintCheckpoint(log, version, live, tombstones, transactions, domains, connection, at)
   }
+  for (const name of names) lintCompaction(log, name, commits, fault)
   if (metadata !== null && protocol !== null) {
     for (const file of live.values()) {
       const isAltered = definitions > 1
@@ -219,6 +226,42 @@ export async function lintTable(
     .filter((name) => name.endsWith('.parquet') && !name.startsWith('_'))
     .filter((name) => !everNamed.has(name))
   return { faults, version: versions.length - 1, orphans, commits }
+}
+
+/** A log compaction holds the last word of its commits on each file, application and domain, and no more. */
+function lintCompaction(
+  log: string,
+  name: string,
+  commits: readonly (readonly Json[])[],
+  fault: (text: string) => void,
+): void {
+  const match = /^(\d{20})\.(\d{20})\.compacted\.json$/.exec(name)
+  if (match === null) return
+  const last = new Map<string, Json>()
+  const keyed = (action: Json): string | null => {
+    const [kind] = Object.keys(action)
+    if (kind === 'add' || kind === 'remove') return `file ${keyOf(action[kind] as File)}`
+    if (kind === 'txn') return `txn ${String((action.txn as Json).appId)}`
+    if (kind === 'domainMetadata') return `domain ${String((action[kind] as Json).domain)}`
+    return kind === 'metaData' || kind === 'protocol' ? kind : null
+  }
+  for (const actions of commits.slice(Number(match[1]), Number(match[2]) + 1)) {
+    const removesFirst = [
+      ...actions.filter((action) => action.add === undefined),
+      ...actions.filter((action) => action.add !== undefined),
+    ]
+    for (const action of removesFirst) {
+      const key = keyed(action)
+      if (key !== null) last.set(key, action)
+    }
+  }
+  const found = readFileSync(join(log, name), 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.stringify(JSON.parse(line)))
+    .sort()
+  const wanted = [...last.values()].map((action) => JSON.stringify(action)).sort()
+  if (JSON.stringify(found) !== JSON.stringify(wanted)) fault(`${name} sums up something else`)
 }
 
 function keyOf(file: File): string {
@@ -515,7 +558,18 @@ async function lintDataFile(
       else position += descendants(nodes, position - 1)
     }
   }
-  visit(fields, isAltered ? fields.length : Number(nodes[0]?.[1]), 'of the file')
+  // Rows that moved keep their ids in hidden columns.
+  const configuration = metadata.configuration as { readonly [key: string]: string }
+  const kept = [
+    configuration['delta.rowTracking.materializedRowIdColumnName'],
+    configuration['delta.rowTracking.materializedRowCommitVersionColumnName'],
+  ].flatMap((name): Field[] =>
+    name === undefined
+      ? []
+      : [{ name, type: 'long', nullable: true, metadata: { 'delta.columnMapping.id': null } }],
+  )
+  const expected = kept.some(({ name }) => columns.includes(name)) ? [...fields, ...kept] : fields
+  visit(expected, isAltered ? expected.length : columns.length, 'of the file')
 
   const stats = JSON.parse(file.stats ?? '{}') as {
     numRecords?: number

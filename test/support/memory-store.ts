@@ -81,6 +81,10 @@ export class MemoryStore implements ObjectStore {
     this.#objects.delete(path)
   }
 
+  async sweep(): Promise<readonly string[]> {
+    return []
+  }
+
   async openStaging(): Promise<Staging> {
     const folder = join(this.#scratch, `staging-${randomUUID()}`)
     mkdirSync(folder, { recursive: true })

@@ -1,0 +1,80 @@
+/** RESTORE TABLE: a table taken back to an older version. */
+
+import { Oid } from '../../catalog/pg-types.js'
+import { scalarType } from '../../storage/engine-type.js'
+import { SqlError, SqlState } from '../../storage/errors.js'
+import { restoreTable } from '../../storage/restore.js'
+import { versionAt } from '../../storage/snapshot.js'
+import { findMaintained, requireOwnTransaction } from '../maintained-table.js'
+import type { MaintenanceCommand } from '../maintenance-syntax.js'
+import type { Execution } from '../portal.js'
+import { computedColumn, taggedRows } from '../ready-rows.js'
+import { undefinedRelation } from '../refusal.js'
+import type { ResultColumn } from '../result.js'
+import type { StatementCall } from '../statement-kind.js'
+
+/** One row of Delta's metrics, by their names in SQL. */
+export const RESTORE_COLUMNS: readonly ResultColumn[] = [
+  'table_size_after_restore',
+  'num_of_files_after_restore',
+  'num_removed_files',
+  'num_restored_files',
+  'removed_files_size',
+  'restored_files_size',
+].map((name) => computedColumn(name, Oid.int8, scalarType('BIGINT')))
+
+/** Executes; 40001 when anybody committed to the table meanwhile. */
+export async function restore(
+  { session, cancellation }: StatementCall,
+  command: Extract<MaintenanceCommand, { kind: 'restore' }>,
+): Promise<Execution> {
+  requireOwnTransaction(session, 'RESTORE TABLE')
+  const { gateway } = session
+  const { store, snapshots } = gateway
+  const { table, snapshot } = await findMaintained(session, command.name)
+  const asked = await session.pool.with(async (connection) => {
+    connection.attach(cancellation)
+    try {
+      const type = command.to === 'version' ? 'BIGINT' : 'TIMESTAMPTZ'
+      const rows = await connection.query(`SELECT CAST((${command.expression}) AS ${type})`)
+      return rows[0]?.[0] ?? null
+    } finally {
+      connection.attach(undefined)
+    }
+  })
+  if (asked === null) {
+    throw new SqlError(SqlState.invalidParameterValue, 'the version of a table must not be null')
+  }
+  const version =
+    command.to === 'version'
+      ? Number(asked)
+      : await versionAt(store, table.path, Number((asked as bigint) / 1000n))
+  const past = await snapshots.at(table.path, version)
+  if (past === null) throw undefinedRelation(command.name)
+  cancellation.check()
+  const { result, metrics, transaction } = await restoreTable(
+    store,
+    snapshot,
+    past,
+    command.to === 'version'
+      ? { version: String(version), timestamp: 'null' }
+      : { version: 'null', timestamp: command.expression },
+  )
+  if (result.kind === 'conflict') {
+    throw new SqlError(
+      SqlState.serializationFailure,
+      'could not serialize access due to concurrent update',
+      { detail: result.detail, hint: 'The command might succeed if retried.' },
+    )
+  }
+  gateway.afterCommit(transaction)
+  const row = [
+    metrics.tableSizeAfterRestore,
+    metrics.numOfFilesAfterRestore,
+    metrics.numRemovedFiles,
+    metrics.numRestoredFiles,
+    metrics.removedFilesSize,
+    metrics.restoredFilesSize,
+  ].map(BigInt)
+  return taggedRows(RESTORE_COLUMNS, [row], () => 'RESTORE')
+}
