@@ -4,13 +4,14 @@ import { makeChecksum } from './checksum.js'
 import { writeCheckpoint } from './checkpoint-writer.js'
 import type { Engine } from './engine.js'
 import { assert } from './errors.js'
+import { emptyTrail, followTrail, Groups } from './group.js'
 import { cleanLog } from './log-cleanup.js'
 import { compactionStart, writeCompaction } from './log-compaction.js'
 import { checksumPath } from './log-path.js'
 import type { ObjectStore } from './object-store.js'
 import { loadSnapshot, refreshSnapshot, type Snapshot } from './snapshot.js'
 import { checkpointInterval } from './table-property.js'
-import type { Transaction } from './transaction.js'
+import type { Transaction, VersionActions } from './transaction.js'
 
 /** What was done after a commit. */
 export interface Maintenance {
@@ -44,6 +45,10 @@ export async function maintainLog(
     failures.push(thrown)
   }
   const { metadata } = transaction.target
+  // What sums a version up no longer tells that it belongs to a group, so only settled ones are.
+  if (await hasOpenGroup(store, versions)) {
+    return { checksum, checkpoint: 'not due', compaction: 'not due', failures }
+  }
   let compaction: Maintenance['compaction'] = 'not due'
   const from = compactionStart(version, metadata.configuration)
   if (from !== null) {
@@ -66,6 +71,26 @@ export async function maintainLog(
     }
   }
   return { checksum, checkpoint, compaction, failures }
+}
+
+async function hasOpenGroup(
+  store: ObjectStore,
+  versions: readonly VersionActions[],
+): Promise<boolean> {
+  const trail = versions.reduce(
+    (known, { version, actions }) => followTrail(known, version, actions),
+    emptyTrail(),
+  )
+  const groups = new Groups(store)
+  for (const group of trail.versions.keys()) {
+    if (trail.rolledBack.has(group)) continue
+    try {
+      if ((await groups.decisionOf(group))?.decision !== 'commit') return true
+    } catch {
+      return true
+    }
+  }
+  return false
 }
 
 /** Writes the checksum of the version that `transaction` committed, unless it has one. */
