@@ -279,9 +279,10 @@ export class Catalog {
     await this.#replay()
     const found: (DroppedTable & TableName)[] = []
     for (const one of this.#dropped.values()) {
-      if ((await this.#tableId(one.path)) !== one.id) continue
-      const [layer = '', name = ''] = one.path.split('/')
-      found.push({ ...one, layer: one.layer ?? layer, name: one.name ?? name })
+      const { layer, name } = one
+      // Without a name it was never dropped by anybody: its making was taken back.
+      if (layer === undefined || name === undefined) continue
+      if ((await this.#tableId(one.path)) === one.id) found.push({ ...one, layer, name })
     }
     return found
   }

@@ -264,7 +264,6 @@ export function setType(draft: TableDraft, command: Node): void {
   const column = draft.column(name)
   const { field } = column
   const definition = nodeOf(command.def, 'ColumnDef') ?? {}
-  if (identityOf(field) !== undefined) throw notSupported('another type for an identity column')
   const using = definition.raw_default as Node | undefined
   const wanted = columnField(
     { ...definition, colname: field.name },

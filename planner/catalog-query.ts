@@ -269,16 +269,19 @@ function tableStatements(table: string, { schema, metadata }: Snapshot): readonl
   }
   const plain = make(false)
   const lines = [make(true) === plain ? plain : attempted(make(true), plain)]
-  for (const { name, metadata: kept } of schema.fields) {
+  for (const field of schema.fields) {
+    const { name, metadata: kept } = field
     const column = `ALTER TABLE ${table} ALTER COLUMN ${quoteIdentifier(name)}`
     if (typeof kept.CURRENT_DEFAULT === 'string') {
       lines.push(attempted(`${column} SET DEFAULT ${postgresText(kept.CURRENT_DEFAULT)};`))
     }
-    if (kept['delta.identity.start'] !== undefined) {
-      const kind = kept['delta.identity.allowExplicitInsert'] === true ? 'BY DEFAULT' : 'ALWAYS'
+    const counts = identityOf(field)
+    if (counts !== undefined) {
+      const kind = counts.allowExplicitInsert ? 'BY DEFAULT' : 'ALWAYS'
+      const range = `MINVALUE ${-(2n ** 63n)} MAXVALUE ${2n ** 63n - 1n}`
       lines.push(
         attempted(
-          `${column} SET NOT NULL; ${column} ADD GENERATED ${kind} AS IDENTITY (START WITH ${kept['delta.identity.start']} INCREMENT BY ${kept['delta.identity.step']} MINVALUE -9223372036854775808);`,
+          `${column} SET NOT NULL; ${column} ADD GENERATED ${kind} AS IDENTITY (START WITH ${counts.start} INCREMENT BY ${counts.step} ${range});`,
         ),
       )
     }
@@ -308,16 +311,7 @@ function attempted(statement: string, otherwise = 'NULL;'): string {
 
 function columnDefinition(field: StructField): string {
   const notNull = field.nullable ? '' : ' NOT NULL'
-  return `${quoteIdentifier(field.name)} ${pgTypeName(field.type)}${notNull}${identity(field)}`
-}
-
-/** Clients look there for columns that they need not give values for. */
-function identity(field: StructField): string {
-  const counts = identityOf(field)
-  if (counts === undefined || pgTypeName(field.type) !== 'bigint') return ''
-  const kind = counts.allowExplicitInsert ? 'BY DEFAULT' : 'ALWAYS'
-  const range = `MINVALUE ${-(2n ** 63n)} MAXVALUE ${2n ** 63n - 1n}`
-  return ` GENERATED ${kind} AS IDENTITY (START WITH ${counts.start} INCREMENT BY ${counts.step} ${range})`
+  return `${quoteIdentifier(field.name)} ${pgTypeName(field.type)}${notNull}`
 }
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {
