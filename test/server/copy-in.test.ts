@@ -113,6 +113,11 @@ const TEXT: readonly Case[] = [
   { name: 'an empty line', input: '1\tx\n\n' },
   { name: 'an empty line for one column', columns: 'b text', input: 'x\n\ny\n' },
   { name: 'a wrong value before a missing field', input: 'x\n' },
+  {
+    name: 'a missing field where no null may be',
+    columns: 'a int, b text NOT NULL',
+    input: '1\tx\n2\n',
+  },
   { name: 'returns as line ends', input: '1\tx\r2\ty\r' },
   { name: 'returns and newlines as line ends', input: '1\tx\r\n2\ty\r\n' },
   { name: 'a newline after returns', input: '1\tx\r2\ty\n' },
