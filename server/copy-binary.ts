@@ -96,7 +96,7 @@ export class BinarySplitter implements Splitter {
     }
     const row = fields.rowCount
     for (let column = 0; column < count; column++) {
-      if (end - at < 4) return this.#incomplete(final, column)
+      if (end - at < 4) return this.#incomplete(fields, start, final, column)
       const length = view.getInt32(at)
       at += 4
       const index = column * FIELD_STRIDE + row
@@ -105,10 +105,10 @@ export class BinarySplitter implements Splitter {
         continue
       }
       if (length < 0) {
-        this.#fail('invalid field size', this.#line + 1, names[column])
+        this.#failIn(fields, start, column, 'invalid field size')
         return -1
       }
-      if (end - at < length) return this.#incomplete(final, column)
+      if (end - at < length) return this.#incomplete(fields, start, final, column)
       fields.starts[index] = at
       at += length
       fields.ends[index] = at
@@ -121,15 +121,26 @@ export class BinarySplitter implements Splitter {
   }
 
   /** A row that ends within `column`. */
-  #incomplete(final: boolean, column: number): number {
-    if (final) {
-      this.#fail('unexpected EOF in COPY data', this.#line + 1, this.#columnNames[column])
-    }
+  #incomplete(fields: CopyFields, start: number, final: boolean, column: number): number {
+    if (final) this.#failIn(fields, start, column, 'unexpected EOF in COPY data')
     return -1
   }
 
-  #fail(message: string, line: number | null = null, column?: string): void {
+  /** A row that is wrong from `column` on: what is wrong with the values before comes first. */
+  #failIn(fields: CopyFields, start: number, column: number, message: string): void {
+    const row = fields.rowCount
+    for (let i = column; i < fields.columnCount; i++) {
+      fields.starts[i * FIELD_STRIDE + row] = NULL_FIELD
+    }
+    fields.rowStarts[row] = start
+    fields.rowEnds[row] = start
+    fields.lines[row] = this.#line + 1
+    fields.rowCount++
+    this.#fail(message, this.#line + 1, this.#columnNames[column], true)
+  }
+
+  #fail(message: string, line: number | null = null, column?: string, isRow = false): void {
     const error = new SqlError(SqlState.badCopyFileFormat, message)
-    this.failure = { error, line, column, shown: null, isRow: false }
+    this.failure = { error, line, column, shown: null, isRow }
   }
 }

@@ -181,7 +181,9 @@ export class CopyDecoder {
         from = failure.row + 1
       }
     }
-    this.#requireNotNull(limit)
+    // A row that is not whole has no nulls where its fields are missing.
+    const isPart = this.#splitter.failure?.isRow === true
+    this.#requireNotNull(isPart ? Math.min(limit, fields.rowCount - 1) : limit)
     if (first !== null) throw first
     if (rejects) return null
     const columns = this.#decoders.map((decoder) => decoder.vector(fields.rowCount))

@@ -56,6 +56,8 @@ abstract class LineSplitter implements Splitter {
   protected fieldCount = 0
   /** Where the line at hand ends, without its end's characters. */
   protected lineStop = 0
+  /** Ends of lines inside of quotes, which count as lines. */
+  protected embedded = 0
   /** What is wrong within the line at hand. */
   protected fault: SqlError | null = null
   /** The line at hand has been found to its end, whatever is wrong in it. */
@@ -111,20 +113,30 @@ abstract class LineSplitter implements Splitter {
         this.#isCareful = true
       }
       this.fieldCount = 0
+      this.embedded = 0
       this.fault = null
+      const counted = this.lineEnd === 'newline' ? NEWLINE : RETURN
       this.isWhole = false
       const next = this.takeLine(fields, at, end, final)
       if (next === INCOMPLETE) {
         this.line = lineBefore
         return at
       }
-      this.#endLine(fields, at, isHeading)
+      this.#endLine(fields, at, isHeading, counted)
       at = next
+    }
+    if (final && this.line === 0 && this.#header === 'match') {
+      // No line at all reads as an empty one.
+      this.line = 1
+      this.#heading = [this.#nullLength === 0 ? null : '']
+      const mismatch = this.#mismatch()
+      if (mismatch !== null) this.#fail(mismatch, [at, at], false)
+      this.ended = true
     }
     return at
   }
 
-  #endLine(fields: CopyFields, start: number, isHeading: boolean): void {
+  #endLine(fields: CopyFields, start: number, isHeading: boolean, counted: number): void {
     const stop = this.lineStop
     // The mark of the end stands alone on its line: there is no row before it.
     if (this.ended && stop === start) return
@@ -133,7 +145,14 @@ abstract class LineSplitter implements Splitter {
     fields.rowEnds[row] = stop
     fields.lines[row] = this.line
     if (stop > this.#validTo) {
-      this.fault = invalidUtf8(fields.bytes, start, stop, this.#dataEnd) ?? this.fault
+      const invalid = invalidUtf8(fields.bytes, start, stop, this.#dataEnd)
+      if (invalid !== null) {
+        this.fault = invalid
+        this.isWhole = false
+        // PostgreSQL has come no further than to the bad bytes.
+        const at = invalidAt(fields.bytes, start, stop)
+        if (this.embedded > 0) this.line -= count(fields.bytes, at, stop, counted)
+      }
     }
     const isBroken = this.fault !== null
     if (isHeading) {
@@ -331,13 +350,15 @@ export class TextSplitter extends LineSplitter {
     const { delimiter } = this
     let from = start
     let escaped = false
+    // A backslash at the very end, which is no part of its field.
+    let lone = 0
     let at = start
     for (;;) {
       while (at < end && special[bytes[at] as number] === 0) at++
       if (at >= end) {
         if (!final) return INCOMPLETE
         this.lineStop = at
-        this.#field(fields, from, at, escaped)
+        this.#field(fields, from, at - lone, escaped)
         return at
       }
       const byte = bytes[at]
@@ -365,6 +386,7 @@ export class TextSplitter extends LineSplitter {
           return end
         }
         escaped = true
+        if (at + 1 >= end) lone = 1
         at = Math.min(at + 2, end)
       } else {
         const next = this.endAt(bytes, at, end, final)
@@ -534,6 +556,7 @@ export class CsvSplitter extends LineSplitter {
             }
             this.lineStop = at
             this.line += embedded
+            this.embedded = embedded
             this.fault = badFormat('unterminated CSV quoted field')
             this.isWhole = true
             return at
@@ -598,6 +621,7 @@ export class CsvSplitter extends LineSplitter {
         continue
       }
       this.line += embedded
+      this.embedded = embedded
       if (at >= end) {
         this.lineStop = at
         return at
@@ -643,6 +667,20 @@ export function invalidUtf8(
 ): SqlError | null {
   const part = bytes.subarray(start, end)
   if (isUtf8(part) && !part.includes(0)) return null
+  const at = invalidAt(bytes, start, end)
+  const stop = Math.min(at + sequenceLength(bytes[at] ?? 0), dataEnd)
+  const shown = [...bytes.subarray(at, stop)].map(
+    (byte) => `0x${byte.toString(16).padStart(2, '0')}`,
+  )
+  return new SqlError(
+    SqlState.characterNotInRepertoire,
+    `invalid byte sequence for encoding "UTF8": ${shown.join(' ')}`,
+  )
+}
+
+/** Where the first bytes lie that are no character; `end` when there are none. */
+function invalidAt(bytes: Uint8Array, start: number, end: number): number {
+  const part = bytes.subarray(start, end)
   let at = 0
   while (at < part.length) {
     const length = sequenceLength(part[at] as number)
@@ -650,13 +688,13 @@ export function invalidUtf8(
     if (part[at] === 0 || sequence.length < length || !isUtf8(sequence)) break
     at += length
   }
-  const stop = Math.min(start + at + sequenceLength(part[at] ?? 0), dataEnd)
-  const bad = bytes.subarray(start + at, stop)
-  const shown = [...bad].map((byte) => `0x${byte.toString(16).padStart(2, '0')}`).join(' ')
-  return new SqlError(
-    SqlState.characterNotInRepertoire,
-    `invalid byte sequence for encoding "UTF8": ${shown}`,
-  )
+  return start + at
+}
+
+function count(bytes: Uint8Array, start: number, end: number, wanted: number): number {
+  let found = 0
+  for (let at = start; at < end; at++) if (bytes[at] === wanted) found++
+  return found
 }
 
 /** Bytes of the character that begins with `byte`, as PostgreSQL counts them. */
