@@ -51,7 +51,7 @@ async function parseOne(
     if (!(thrown instanceof SqlError) || thrown.sqlState !== SqlState.syntaxError) throw thrown
     refusal = thrown
   }
-  if (statement !== undefined && !meansEngine(tokenize(source))) return statement
+  if (statement !== undefined && !meansEngine(source)) return statement
   const read =
     (await engineStatement(source, start, engineParser)) ??
     (await wrappedEngineStatement(source, start, engineParser))
@@ -194,7 +194,10 @@ const ARROW_FUNCTIONS =
  * Whether a text that PostgreSQL reads is meant for DuckDB: what it says could only be an error, or
  * a join that is not the one that was written.
  */
-function meansEngine(tokens: readonly Token[]): boolean {
+function meansEngine(source: string): boolean {
+  // Few statements say any of these; the others are not cut into tokens.
+  if (!/->|columns|asof|semi|anti|positional/i.test(source)) return false
+  const tokens = tokenize(source)
   let arrows = false
   let calls = false
   for (const [i, token] of tokens.entries()) {
