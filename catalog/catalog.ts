@@ -66,6 +66,12 @@ export interface CatalogRemoval {
   readonly layers?: readonly string[]
 }
 
+/** A change of a draft, and what must hold of the catalog it is published to. */
+export interface StagedAction {
+  readonly action: CatalogAction
+  readonly validate: (catalog: Catalog) => Promise<void>
+}
+
 const LOG = '_lakegate/catalog'
 
 /** How often a lost race for the next entry of the catalog's log is run again. */
@@ -90,6 +96,8 @@ export class Catalog {
   /** Comments on layers and views, by their keys. */
   readonly #comments = new Map<string, string>()
   #next = 0
+  /** Of a draft: what it keeps to itself until `publish`. */
+  #staged: StagedAction[] | undefined
 
   /** `tableId` answers the id in a table's newest metadata. */
   constructor(store: ObjectStore, tableId: (path: string) => Promise<string | null>) {
@@ -176,14 +184,14 @@ export class Catalog {
     if (!/^[^._/\\][^/\\]*$/.test(view.layer) || !(await this.layers()).includes(view.layer)) {
       throw new SqlError(SqlState.invalidSchemaName, `schema "${view.layer}" does not exist`)
     }
-    await this.#commit({ createView: { ...view, replace } }, async () => {
-      if ((await this.#findTable(view.layer, view.name)) !== null) {
+    await this.#commit({ createView: { ...view, replace } }, async (catalog) => {
+      if ((await catalog.#findTable(view.layer, view.name)) !== null) {
         throw new SqlError(
           replace ? SqlState.wrongObjectType : SqlState.duplicateTable,
           replace ? `"${view.name}" is not a view` : `relation "${view.name}" already exists`,
         )
       }
-      if (!replace && this.#views.has(keyOf(view.layer, view.name))) {
+      if (!replace && catalog.#views.has(keyOf(view.layer, view.name))) {
         throw new SqlError(SqlState.duplicateTable, `relation "${view.name}" already exists`)
       }
     })
@@ -203,14 +211,19 @@ export class Catalog {
       throw new SqlError(SqlState.invalidName, `"${name}" cannot be the name of a schema`)
     }
     const place = after === undefined ? {} : { after }
-    await this.#commit({ createLayer: { name, ...place, ...defaults } }, async () => {
-      if ((await this.layers()).includes(name)) {
+    await this.#commit({ createLayer: { name, ...place, ...defaults } }, async (catalog) => {
+      if ((await catalog.layers()).includes(name)) {
         throw new SqlError(SqlState.duplicateSchema, `schema "${name}" already exists`)
       }
-      if (typeof after === 'string' && !this.#layers.isRanked(after)) {
+      if (typeof after === 'string' && !catalog.#layers.isRanked(after)) {
         throw new SqlError(SqlState.invalidSchemaName, `layer "${after}" does not exist`)
       }
     })
+  }
+
+  /** Takes a table out of sight whose making has been taken back. */
+  async forgetTable(path: string, id: string): Promise<void> {
+    await this.#commit({ dropTable: { path, id } }, () => Promise.resolve())
   }
 
   /**
@@ -228,13 +241,13 @@ export class Catalog {
     for (const name of layers) actions.push({ dropLayer: { name } })
     if (actions.length === 0) return
     const [only] = actions
-    await this.#commit(actions.length === 1 && only ? only : { all: actions }, async () => {
+    await this.#commit(actions.length === 1 && only ? only : { all: actions }, async (catalog) => {
       for (const { layer, name } of views) {
-        if (!this.#views.has(keyOf(layer, name))) {
+        if (!catalog.#views.has(keyOf(layer, name))) {
           throw new SqlError(SqlState.undefinedTable, `view "${name}" does not exist`)
         }
       }
-      for (const name of layers) await this.#requireEmpty(name, tables, views)
+      for (const name of layers) await catalog.#requireEmpty(name, tables, views)
     })
   }
 
@@ -287,14 +300,15 @@ export class Catalog {
     const undrop: CatalogAction = { undropTable: { path, id } }
     const action: CatalogAction =
       path === `${layer}/${relation}` ? undrop : { all: [undrop, { registerTable: table }] }
-    await this.#commit(action, () => this.#requireFree(layer, relation))
+    await this.#commit(action, (catalog) => catalog.#requireFree(layer, relation))
     return table
   }
 
   /** Gives the folder of a registration its name; 42P07 when the name is taken. */
   async registerTable(registration: TableRegistration): Promise<void> {
-    await this.#commit({ registerTable: registration }, () =>
-      this.#requireFree(registration.layer, registration.name),
+    const { layer, name } = registration
+    await this.#commit({ registerTable: registration }, (catalog) =>
+      catalog.#requireFree(layer, name),
     )
   }
 
@@ -324,9 +338,8 @@ export class Catalog {
   ): Promise<void> {
     const from = { layer: table.layer, name: table.name }
     const to = { layer, name, path: table.path }
-    await this.#commit({ all: [{ renameTable: { from, to } }, ...replacing(followers)] }, () =>
-      this.#requireFree(layer, name),
-    )
+    const actions = [{ renameTable: { from, to } }, ...replacing(followers)]
+    await this.#commit({ all: actions }, (catalog) => catalog.#requireFree(layer, name))
   }
 
   /** Gives a view another name, its comment with it; 42P07 when the name is taken. */
@@ -343,7 +356,7 @@ export class Catalog {
       ...(text === null ? [] : [{ comment: { layer, name, text } }]),
       ...replacing(followers),
     ]
-    await this.#commit({ all: actions }, () => this.#requireFree(layer, name))
+    await this.#commit({ all: actions }, (catalog) => catalog.#requireFree(layer, name))
   }
 
   async #requireFree(layer: string, name: string): Promise<void> {
@@ -380,11 +393,11 @@ export class Catalog {
 
   /** Comments on a view, or on a layer when `name` is null; null takes the comment away. */
   async comment(layer: string, name: string | null, text: string | null): Promise<void> {
-    await this.#commit({ comment: { layer, name, text } }, async () => {
-      if (name === null && !(await this.layers()).includes(layer)) {
+    await this.#commit({ comment: { layer, name, text } }, async (catalog) => {
+      if (name === null && !(await catalog.layers()).includes(layer)) {
         throw new SqlError(SqlState.invalidSchemaName, `schema "${layer}" does not exist`)
       }
-      if (name !== null && !this.#views.has(keyOf(layer, name))) {
+      if (name !== null && !catalog.#views.has(keyOf(layer, name))) {
         throw new SqlError(SqlState.undefinedTable, `relation "${name}" does not exist`)
       }
     })
@@ -418,25 +431,68 @@ export class Catalog {
     return null
   }
 
-  async #commit(action: CatalogAction, validate: () => Promise<void>): Promise<void> {
+  /** What this draft has changed so far; nothing for a catalog that is none. */
+  get staged(): readonly StagedAction[] {
+    return [...(this.#staged ?? [])]
+  }
+
+  /**
+   * A draft: a catalog that begins with what the lake's says now, and `staged` on top, and keeps
+   * further changes to itself until `publish`.
+   */
+  async draft(staged: readonly StagedAction[] = []): Promise<Catalog> {
+    const made = new Catalog(this.#store, this.#tableId)
+    await made.#replay()
+    made.#staged = []
+    for (const one of staged) made.#stage(one)
+    return made
+  }
+
+  /** Makes a draft's changes the lake's, all in one entry; the errors of each if it cannot be any more. */
+  async publish(): Promise<void> {
+    const staged = this.staged
+    if (staged.length === 0) return
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const newest = await this.draft()
+      for (const one of staged) {
+        await one.validate(newest)
+        newest.#stage(one)
+      }
+      if (await newest.#put({ all: staged.map(({ action }) => action) })) return
+    }
+    throw contended()
+  }
+
+  #stage(staged: StagedAction): void {
+    this.#perform(staged.action, 'draft')
+    this.#staged?.push(staged)
+  }
+
+  async #put(action: CatalogAction): Promise<boolean> {
+    const bytes = new TextEncoder().encode(`${JSON.stringify(action)}\n`)
+    return (await this.#store.putIfAbsent(entryPath(this.#next), bytes)) === 'created'
+  }
+
+  async #commit(action: CatalogAction, validate: StagedAction['validate']): Promise<void> {
+    if (this.#staged !== undefined) {
+      await validate(this)
+      this.#stage({ action, validate })
+      return
+    }
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       await this.#replay()
-      await validate()
-      const bytes = new TextEncoder().encode(`${JSON.stringify(action)}\n`)
-      const outcome = await this.#store.putIfAbsent(entryPath(this.#next), bytes)
-      if (outcome === 'created') {
+      await validate(this)
+      if (await this.#put(action)) {
         await this.#replay()
         return
       }
     }
-    throw new SqlError(
-      SqlState.serializationFailure,
-      'could not change the catalog: other gateways are changing it at the same time',
-      { hint: 'The transaction might succeed if retried.' },
-    )
+    throw contended()
   }
 
   async #replay(): Promise<void> {
+    // A draft stays as it began: its transaction sees one catalog.
+    if (this.#staged !== undefined) return
     for (;;) {
       const version = this.#next
       const bytes = await this.#store.read(entryPath(version))
@@ -491,6 +547,14 @@ export class Catalog {
       )
     }
   }
+}
+
+function contended(): SqlError {
+  return new SqlError(
+    SqlState.serializationFailure,
+    'could not change the catalog: other gateways are changing it at the same time',
+    { hint: 'The transaction might succeed if retried.' },
+  )
 }
 
 function replacing(views: readonly View[]): readonly CatalogAction[] {

@@ -1,6 +1,7 @@
 /** AlterColumns: the commands of ALTER TABLE that add, drop, rename and change columns. */
 
 import { needsColumnMapping } from '../storage/altered-table.js'
+import { clusteringColumns } from '../storage/clustering.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { identityOf } from '../storage/identity-column.js'
 import type { StructField } from '../storage/schema.js'
@@ -60,17 +61,8 @@ function without(field: StructField, keys: RegExp): StructField {
   return { ...field, metadata: Object.fromEntries(metadata) }
 }
 
-/** Columns by which the table is clustered, as their names are in files. */
-function clusteringColumns(draft: TableDraft): readonly string[] {
-  const text = draft.base.domains.get('delta.clustering')
-  if (text === undefined) return []
-  const parsed = JSON.parse(text) as { readonly clusteringColumns?: readonly string[][] }
-  return (parsed.clusteringColumns ?? []).map((path) => path[0] ?? '')
-}
-
 function isClustering(draft: TableDraft, { field }: DraftColumn): boolean {
-  const physical = field.metadata['delta.columnMapping.physicalName'] ?? field.name
-  return clusteringColumns(draft).includes(String(physical))
+  return clusteringColumns(draft.base)?.includes(field.name) === true
 }
 
 /**
@@ -225,6 +217,12 @@ export function setDefault(draft: TableDraft, command: Node): void {
       `column "${name}" of relation "${draft.table.name}" is a generated column`,
     )
   }
+  if (identityOf(column.field) !== undefined) {
+    throw new SqlError(
+      SqlState.syntaxError,
+      `column "${name}" of relation "${draft.table.name}" is an identity column`,
+    )
+  }
   if (node !== undefined) requireNoColumns(node)
   const text = node === undefined || constantOf(node) === null ? undefined : expressionText(node)
   draft.setMetadata(column, 'CURRENT_DEFAULT', text)
@@ -288,6 +286,7 @@ export function setType(draft: TableDraft, command: Node): void {
   if (field.metadata['delta.generationExpression'] !== undefined) {
     throw notSupported('changing the type of a generated column')
   }
+  if (identityOf(field) !== undefined) throw notSupported('changing the type of an identity column')
   for (const one of draft.constraintNames) {
     if (mentionsColumn(draft.constraint(one) ?? '', field.name)) {
       draft.validations.push({ kind: 'check', name: one })

@@ -2,10 +2,13 @@
 
 import { Oid, pgTypeByName } from '../catalog/pg-types.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-import { analyzeExpression, booleanOf, type Place, plainPlace } from './analyze-expression.js'
+import { analyzeExpression } from './analyze-expression.js'
+import { booleanOf } from './expression-types.js'
+import { type Place, plainPlace } from './expression-place.js'
 import type { Analysis } from './analysis.js'
 import { canonical, coerce } from './coercion.js'
-import { builderNamed, type Call } from './function-builders.js'
+import type { Call } from './builders/builder.js'
+import { builderNamed } from './function-builders.js'
 import { type FunctionEntry, functionsNamed, operatorsNamed } from './function-table.js'
 import { chooseOverload } from './overload.js'
 import type { Scope } from './scope.js'
@@ -422,7 +425,7 @@ function castCall(
 
 /** Functions by which a query could read files, settings or secrets past the catalog. */
 const FORBIDDEN =
-  /^(?:read_|parquet_|glob$|duckdb_|pragma_|query$|query_table$|getvariable$|getenv$|sniff_|which_secret|load_|write_|json_execute|sqlsmith|check_peg|enable_|disable_|force_checkpoint|checkpoint$|get_block|arrow_scan|seq_scan|index_scan|test_|sql_auto|from_substrait|iceberg_|delta_|lakegate_|error$|nextval$|currval$|in_search_path$|current_)/
+  /^(?:read_|parquet_|glob$|duckdb_|pragma_|query$|query_table$|getvariable$|getenv$|sniff_|which_secret|load_|write_|json_execute|json_serialize_|json_deserialize_|combine$|finalize$|sqlsmith|check_peg|enable_|disable_|force_checkpoint|checkpoint$|get_block|arrow_scan|seq_scan|index_scan|test_|sql_auto|from_substrait|iceberg_|delta_|lakegate_|error$|nextval$|currval$|in_search_path$|current_)/
 
 /** PostgreSQL's meaning of these names differs from DuckDB's, so an unknown overload is unknown. */
 function engineCall(

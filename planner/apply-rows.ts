@@ -19,7 +19,7 @@ import { type DeletionPolicy, fateOf, type FileFate } from '../storage/file-fate
 import { deletedRowsOf, fileRowCounts } from '../storage/file-rows.js'
 import { nextIdentity, withHighWaterMarks } from '../storage/identity-column.js'
 import type { NewTable } from '../storage/new-table.js'
-import { uniqueNames } from './analyze-query.js'
+import { uniqueNames } from './query-names.js'
 import { replaceMarkers } from './analysis.js'
 import { keyRange } from './key-range.js'
 import { numberParameters } from './parameter-marker.js'
@@ -176,6 +176,7 @@ async function withPlan<T>(
       }
       return await use(work, { plan, texts, scans, asked: predicates.get(TARGET) ?? UNKNOWN })
     } finally {
+      await work.close()
       connection.attach(undefined)
     }
   })

@@ -8,7 +8,9 @@ import { quoteIdentifier, quoteLiteral } from '../storage/engine.js'
 import { type EngineType, scalarType } from '../storage/engine-type.js'
 import type { EngineValue, Scalar } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { identityOf } from '../storage/identity-column.js'
 import type { DataType, StructField } from '../storage/schema.js'
+import type { Snapshot } from '../storage/snapshot.js'
 import type { Gateway } from './gateway.js'
 import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
@@ -17,6 +19,7 @@ import { ReadySource } from './row-source.js'
 import { SourceText } from './source-text.js'
 import { namesOf, type Node, nodeOf, walk } from './syntax-tree.js'
 import { collectTableReferences } from './table-references.js'
+import { constraintsOf, postgresText } from './target-table.js'
 
 /** What a catalog query needs of its session. */
 export interface CatalogSession {
@@ -230,8 +233,7 @@ async function mirror(gateway: Gateway): Promise<string> {
     try {
       const snapshot = await gateway.snapshots.latest(path)
       if (snapshot === null) continue
-      const columns = snapshot.schema.fields.map(columnDefinition).join(', ')
-      lines.push(`CREATE TABLE ${table} (${columns});`)
+      lines.push(...tableStatements(table, snapshot))
       const { description } = snapshot.metadata
       if (description) lines.push(`COMMENT ON TABLE ${table} IS ${quoteLiteral(description)};`)
       for (const { name: column, metadata } of snapshot.schema.fields) {
@@ -255,9 +257,67 @@ async function mirror(gateway: Gateway): Promise<string> {
   return lines.join('\n')
 }
 
+/** Statements that make a table of the shadow with its defaults and constraints. */
+function tableStatements(table: string, { schema, metadata }: Snapshot): readonly string[] {
+  const make = (isComputed: boolean): string => {
+    const columns = schema.fields.map((field) => {
+      const text = field.metadata['delta.generationExpression']
+      const computed = isComputed && typeof text === 'string'
+      return `${columnDefinition(field)}${computed ? ` GENERATED ALWAYS AS (${postgresText(text)}) STORED` : ''}`
+    })
+    return `CREATE TABLE ${table} (${columns.join(', ')});`
+  }
+  const plain = make(false)
+  const lines = [make(true) === plain ? plain : attempted(make(true), plain)]
+  for (const { name, metadata: kept } of schema.fields) {
+    const column = `ALTER TABLE ${table} ALTER COLUMN ${quoteIdentifier(name)}`
+    if (typeof kept.CURRENT_DEFAULT === 'string') {
+      lines.push(attempted(`${column} SET DEFAULT ${postgresText(kept.CURRENT_DEFAULT)};`))
+    }
+    if (kept['delta.identity.start'] !== undefined) {
+      const kind = kept['delta.identity.allowExplicitInsert'] === true ? 'BY DEFAULT' : 'ALWAYS'
+      lines.push(
+        attempted(
+          `${column} SET NOT NULL; ${column} ADD GENERATED ${kind} AS IDENTITY (START WITH ${kept['delta.identity.start']} INCREMENT BY ${kept['delta.identity.step']} MINVALUE -9223372036854775808);`,
+        ),
+      )
+    }
+  }
+  for (const { name, text } of constraintsOf({ metadata })) {
+    const condition = /^\((.*)\) IS NOT FALSE$/s.exec(text)?.[1] ?? text
+    lines.push(
+      attempted(
+        `ALTER TABLE ${table} ADD CONSTRAINT ${quoteIdentifier(name)} CHECK (${postgresText(condition)});`,
+      ),
+    )
+  }
+  const key = metadata.configuration['lakegate.primaryKey']
+  if (key !== undefined) {
+    const given = metadata.configuration['lakegate.primaryKeyName']
+    const name = given === undefined ? '' : `CONSTRAINT ${quoteIdentifier(given)} `
+    const columns = key.split(',').map(quoteIdentifier).join(', ')
+    lines.push(attempted(`ALTER TABLE ${table} ADD ${name}PRIMARY KEY (${columns});`))
+  }
+  return lines
+}
+
+/** Does without what PostgreSQL does not take, such as expressions that other engines wrote. */
+function attempted(statement: string, otherwise = 'NULL;'): string {
+  return `DO $lakegate$ BEGIN ${statement} EXCEPTION WHEN OTHERS THEN ${otherwise} END $lakegate$;`
+}
+
 function columnDefinition(field: StructField): string {
   const notNull = field.nullable ? '' : ' NOT NULL'
-  return `${quoteIdentifier(field.name)} ${pgTypeName(field.type)}${notNull}`
+  return `${quoteIdentifier(field.name)} ${pgTypeName(field.type)}${notNull}${identity(field)}`
+}
+
+/** Clients look there for columns that they need not give values for. */
+function identity(field: StructField): string {
+  const counts = identityOf(field)
+  if (counts === undefined || pgTypeName(field.type) !== 'bigint') return ''
+  const kind = counts.allowExplicitInsert ? 'BY DEFAULT' : 'ALWAYS'
+  const range = `MINVALUE ${-(2n ** 63n)} MAXVALUE ${2n ** 63n - 1n}`
+  return ` GENERATED ${kind} AS IDENTITY (START WITH ${counts.start} INCREMENT BY ${counts.step} ${range})`
 }
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {

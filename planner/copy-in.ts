@@ -2,16 +2,17 @@
 
 import { Oid } from '../catalog/pg-types.js'
 import type { TableName } from '../catalog/catalog.js'
-import { quoteIdentifier } from '../storage/engine.js'
+import { type EngineColumn, quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { Snapshot } from '../storage/snapshot.js'
-import { analyzeExpression, plainPlace } from './analyze-expression.js'
+import { analyzeExpression } from './analyze-expression.js'
+import { plainPlace } from './expression-place.js'
 import { type Analysis, type AnalyzedQuery, markerOf } from './analysis.js'
 import type { StageColumn } from './copy-load.js'
 import { copyInFormat } from './copy-options.js'
 import type { CopyInColumn, CopyInFormat } from './result.js'
-import { isCanonical, sqlType, type SqlType } from './sql-type.js'
+import { isCanonical, sqlType, type SqlType, typeOfEngine } from './sql-type.js'
 import { listOf, namesOf, type Node, nodeOf, walk } from './syntax-tree.js'
 import {
   assign,
@@ -21,7 +22,7 @@ import {
   targetColumn,
   targetScope,
 } from './target-table.js'
-import { expression } from './typed-expression.js'
+import { expression, type TypedExpression } from './typed-expression.js'
 
 /** The marker of what the rows are read from. */
 export const STAGE = 1_000_000
@@ -32,6 +33,8 @@ export interface CopyInPlan {
   readonly format: CopyInFormat
   /** What is read from the STAGE: c1, c2, …, and d1, d2, … that tell where a default stands. */
   readonly stage: readonly StageColumn[]
+  /** Whether rows may be refused that have been read, so that their lines have to be known. */
+  readonly withLines: boolean
 }
 
 /**
@@ -43,6 +46,7 @@ export function copyInPlan(
   fields: Node,
   table: string,
   columns: readonly TargetColumn[],
+  hasChecks: boolean,
 ): CopyInPlan & { readonly targets: readonly TargetColumn[] } {
   const names = namesOf(fields.attlist)
   const targets =
@@ -83,12 +87,16 @@ export function copyInPlan(
     name: `c${i + 1}`,
     type: printEngineType(column.engineType),
   }))
+  const withLines =
+    hasChecks || !early || columns.some((column) => column.generatedText !== undefined)
+  const lines = withLines ? [{ name: 'line', type: 'BIGINT' }] : []
   const defaults = made.map((_, i) => ({ name: `d${i + 1}`, type: 'BOOLEAN' }))
   return {
     targets,
     columns: made,
     format,
-    stage: format.defaultText === null ? stage : [...stage, ...defaults],
+    stage: [...stage, ...(format.defaultText === null ? [] : defaults), ...lines],
+    withLines,
   }
 }
 
@@ -107,6 +115,55 @@ const TIMES: ReadonlySet<number> = new Set([
   Oid.interval,
 ])
 
+/** What the columns of a table are read from: values of the STAGE, by column. */
+export type CopySources = ReadonlyMap<TargetColumn, TypedExpression>
+
+/** The STAGE's columns c1, c2, … */
+export function stagedSources(targets: readonly TargetColumn[]): CopySources {
+  return new Map(
+    targets.map((target, i) => [target, value(`s.c${i + 1}`, stagedType(target))] as const),
+  )
+}
+
+/**
+ * The columns of a file by their names.
+ *
+ * 22P04 for one that the table has not, or that is not among the columns listed, and for one that
+ * is listed and not there.
+ */
+export function fileSources(
+  fileColumns: readonly EngineColumn[],
+  targets: readonly TargetColumn[],
+  table: string,
+  listed: boolean,
+): CopySources {
+  const sources = new Map<TargetColumn, TypedExpression>()
+  for (const { name, type } of fileColumns) {
+    const target =
+      targets.find(({ field }) => field.name === name) ??
+      targets.find(({ field }) => field.name.toLowerCase() === name.toLowerCase())
+    if (target === undefined || sources.has(target)) {
+      throw new SqlError(
+        SqlState.badCopyFileFormat,
+        `column "${name}" of the file is no column to be copied into "${table}"`,
+      )
+    }
+    sources.set(target, value(`s.${quoteIdentifier(name)}`, typeOfEngine(type)))
+  }
+  const missing = targets.find((target) => !sources.has(target))
+  if (listed && missing !== undefined) {
+    throw new SqlError(
+      SqlState.badCopyFileFormat,
+      `missing data for column "${missing.field.name}"`,
+    )
+  }
+  return sources
+}
+
+function value(sql: string, type: SqlType): TypedExpression {
+  return { ...expression(sql, type, []), shape: { kind: 'other' as const } }
+}
+
 /**
  * The table's rows out of those of the STAGE: defaults filled in, WHERE applied, checked and
  * generated columns computed.
@@ -114,22 +171,24 @@ const TIMES: ReadonlySet<number> = new Set([
 export function copiedRows(
   analysis: Analysis,
   fields: Node,
-  plan: CopyInPlan & { readonly targets: readonly TargetColumn[] },
+  sources: CopySources,
   table: Pick<TableName, 'layer' | 'name'>,
   snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
   columns: readonly TargetColumn[],
+  hasDefaults = false,
 ): AnalyzedQuery {
+  const order = [...sources.keys()]
   const items = columns.map((column) => {
     const name = quoteIdentifier(column.field.name)
-    const at = plan.targets.indexOf(column)
-    if (at < 0 && column.generatedText !== undefined) {
+    const source = sources.get(column)
+    if (source === undefined && column.generatedText !== undefined) {
       return `CAST(NULL AS ${printEngineType(column.type.engine)}) AS ${name}`
     }
-    if (at < 0) return `${defaultValue(analysis, column)} AS ${name}`
-    const read = { ...expression(`s.c${at + 1}`, stagedType(column), []) }
-    const { sql } = assign(analysis, { ...read, shape: { kind: 'other' as const } }, column)
-    if (plan.format.defaultText === null) return `${sql} AS ${name}`
-    return `CASE WHEN s.d${at + 1} THEN ${defaultValue(analysis, column)} ELSE ${sql} END AS ${name}`
+    if (source === undefined) return `${defaultValue(analysis, column)} AS ${name}`
+    const { sql } = assign(analysis, source, column)
+    if (!hasDefaults) return `${sql} AS ${name}`
+    const at = order.indexOf(column) + 1
+    return `CASE WHEN s.d${at} THEN ${defaultValue(analysis, column)} ELSE ${sql} END AS ${name}`
   })
   let rows = `SELECT ${items.join(', ')} FROM ${markerOf(STAGE)} AS s`
   const condition = fields.whereClause as Node | undefined
@@ -137,19 +196,15 @@ export function copiedRows(
     refuseSubqueries(analysis, condition)
     const alias = analysis.fresh('w')
     const { scope } = targetScope(columns, table.name, table.layer, alias, undefined)
-    const value = analyzeExpression(
-      analysis,
-      condition,
-      scope,
-      plainPlace('COPY FROM WHERE conditions'),
-    )
-    if (value.type.oid !== Oid.bool) {
+    const place = plainPlace('COPY FROM WHERE conditions')
+    const test = analyzeExpression(analysis, condition, scope, place)
+    if (test.type.oid !== Oid.bool) {
       throw new SqlError(
         SqlState.datatypeMismatch,
         'argument of COPY FROM WHERE must be type boolean',
       )
     }
-    rows = `SELECT * FROM (${rows}) AS ${alias} WHERE ${value.sql}`
+    rows = `SELECT * FROM (${rows}) AS ${alias} WHERE ${test.sql}`
   }
   return {
     sql: checkedRows(analysis, snapshot, columns, rows, table.name),

@@ -2,7 +2,7 @@
 
 import type { Cancellation } from '../storage/cancellation.js'
 import type { ColumnBatch } from '../storage/column-batch.js'
-import type { Appender, EngineConnection } from '../storage/engine.js'
+import type { Appender, Engine, EngineConnection } from '../storage/engine.js'
 import type { EnginePool } from './engine-pool.js'
 
 /**
@@ -32,6 +32,7 @@ let nextLoad = 1
 
 /** One load; `finish` or `abort` ends it. */
 export class CopyLoad {
+  readonly #engine: Engine
   readonly #pool: EnginePool
   readonly #columns: readonly StageColumn[]
   readonly #target: LoadTarget
@@ -45,11 +46,13 @@ export class CopyLoad {
   #rowCount = 0
 
   constructor(
+    engine: Engine,
     pool: EnginePool,
     columns: readonly StageColumn[],
     target: LoadTarget,
     cancellation: Cancellation,
   ) {
+    this.#engine = engine
     this.#pool = pool
     this.#columns = columns
     this.#target = target
@@ -78,13 +81,15 @@ export class CopyLoad {
     this.#appender?.discard()
     this.#appender = undefined
     await this.#writing?.catch(() => {})
-    await this.#release()
-    await this.#target.undo()
+    // What ended the load is what the client is told; an engine that closes has forgotten the rows.
+    await this.#release().catch(() => {})
+    await this.#target.undo().catch(() => {})
   }
 
   async #begin(): Promise<Appender> {
     if (this.#connection === undefined) {
-      this.#connection = await this.#pool.lease()
+      // Its own, not the session's: the rows are dropped when the session has ended, too.
+      this.#connection = await this.#engine.connect()
       await this.#connection.run(`CREATE SCHEMA memory.${this.#schema}`)
     }
     const columns = this.#columns.map(({ name, type }) => `${name} ${type}`)
@@ -129,7 +134,7 @@ export class CopyLoad {
     try {
       await connection.run(`DROP SCHEMA memory.${this.#schema} CASCADE`)
     } finally {
-      this.#pool.release(connection)
+      connection.close()
     }
   }
 }

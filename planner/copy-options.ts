@@ -6,10 +6,11 @@ import type { CopyFormat, CopyInFormat } from './result.js'
 import { type Node, nodeOf } from './syntax-tree.js'
 
 /** Options of both directions. */
-const KNOWN = ['format', 'delimiter', 'null', 'header', 'quote', 'escape', 'encoding', 'freeze']
+const KNOWN = ['format', 'delimiter', 'null', 'header', 'quote', 'escape', 'encoding']
 const KNOWN_TO: ReadonlySet<string> = new Set([...KNOWN, 'force_quote'])
 const KNOWN_FROM: ReadonlySet<string> = new Set([
   ...KNOWN,
+  'freeze',
   'default',
   'force_null',
   'force_not_null',
@@ -23,6 +24,7 @@ const REFUSED_TO: Readonly<Record<string, string>> = {
   default: 'COPY DEFAULT only available using COPY FROM',
   force_null: 'COPY force null only available using COPY FROM',
   force_not_null: 'COPY force not null only available using COPY FROM',
+  freeze: 'COPY FREEZE cannot be used with COPY TO',
   on_error: 'COPY ON_ERROR cannot be used with COPY TO',
   reject_limit: 'COPY REJECT_LIMIT cannot be used with COPY TO',
   log_verbosity: 'COPY LOG_VERBOSITY cannot be used with COPY TO',

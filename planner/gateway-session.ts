@@ -6,7 +6,9 @@ import { Cancellation } from '../storage/cancellation.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { noticeTruncatedNames } from './identifier-length.js'
-import { parseStatements, type ParsedStatement } from './parse.js'
+import { parseEngineQuery } from './engine-query.js'
+import { parseClientText } from './engine-syntax.js'
+import type { ParsedStatement } from './parse.js'
 import { type Execution, Portal } from './portal.js'
 import type { PreparedStatement } from './prepared-statements.js'
 import type { CopyIn, OutputStyle, Result, ResultColumn, RowBatch } from './result.js'
@@ -59,7 +61,7 @@ export class GatewaySession implements Session {
     this.#context.prepared.delete('')
     await this.#context.portals.delete('')
     try {
-      const statements = await this.#guard(() => Promise.resolve(parseStatements(sql)))
+      const statements = await this.#guard(() => this.#statementsOf(sql))
       if (statements.length === 0) yield { kind: 'empty' }
       for (const [i, statement] of statements.entries()) {
         const isLast = i === statements.length - 1
@@ -117,7 +119,7 @@ export class GatewaySession implements Session {
     await this.#guard(async () => {
       const { prepared } = this.#context
       prepared.requireFree(name)
-      const statements = parseStatements(sql)
+      const statements = await this.#statementsOf(sql)
       if (statements.length > 1) {
         throw new SqlError(
           SqlState.syntaxError,
@@ -300,6 +302,12 @@ export class GatewaySession implements Session {
         this.#context.openBlock()
       }
     }
+  }
+
+  #statementsOf(sql: string): Promise<readonly ParsedStatement[]> {
+    return parseClientText(sql, (text) =>
+      this.#context.pool.with((connection) => parseEngineQuery(text, connection)),
+    )
   }
 
   #begin(): Cancellation {

@@ -5,6 +5,8 @@ import { PgCatalog } from '../catalog/pg-catalog.js'
 import { AutoCompaction } from '../storage/auto-compaction.js'
 import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { Groups } from '../storage/group.js'
+import { ImportFiles } from '../storage/import-files.js'
 import { maintainLog } from '../storage/log-maintenance.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { SnapshotCache } from '../storage/snapshot-cache.js'
@@ -28,6 +30,10 @@ export interface GatewayOptions {
   readonly engine: Engine
   readonly database: string
   readonly snapshotCacheBytes: number
+  /** How long a group of another gateway is waited for before it is aborted. */
+  readonly groupTimeoutMs?: number
+  /** Directories whose files COPY FROM may read; none unless given. */
+  readonly copyDirectories?: readonly string[]
   /** Whether small files are packed in the background unless a table says otherwise; on unless given. */
   readonly autoCompact?: boolean
 }
@@ -39,6 +45,7 @@ export class Gateway {
   readonly database: string
   readonly catalog: Catalog
   readonly snapshots: SnapshotCache
+  readonly importFiles: ImportFiles
   readonly pgCatalog: PgCatalog = new PgCatalog()
   readonly appends: AppendQueue
   readonly notifications: NotificationHub = new NotificationHub()
@@ -51,7 +58,11 @@ export class Gateway {
     this.store = options.store
     this.engine = options.engine
     this.database = options.database
-    this.snapshots = new SnapshotCache(options.store, options.engine, options.snapshotCacheBytes)
+    this.snapshots = new SnapshotCache(options.store, options.engine, options.snapshotCacheBytes, {
+      groups: new Groups(options.store, options.groupTimeoutMs),
+      onCreateRolledBack: (path, id) => this.catalog.forgetTable(path, id),
+    })
+    this.importFiles = new ImportFiles(options.copyDirectories ?? [])
     this.appends = new AppendQueue({
       store: options.store,
       fulfilled: FULFILLED,

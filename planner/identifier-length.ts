@@ -15,7 +15,8 @@ export function noticeTruncatedNames(
   statement: ParsedStatement,
   client: { notice(sqlState: SqlState, message: string): void },
 ): void {
-  if (!LONG_NAME.test(statement.text)) return
+  // DuckDB keeps names of any length.
+  if (statement.engineQuery !== undefined || !LONG_NAME.test(statement.text)) return
   for (const token of tokenize(statement.text)) {
     if (token.kind !== 'identifier' && token.kind !== 'quoted') continue
     if (token.end - token.start < NAME_BYTES_MAX / 3) continue

@@ -1,5 +1,6 @@
 /** Lake syntax: time travel clauses and the lake's own commands, which PostgreSQL's grammar lacks. */
 
+import { type CatalogCommand, parseCatalogCommand } from './catalog-command.js'
 import { identifierName, isKeyword, type Token, tokenize } from './lexer.js'
 import { type MaintenanceCommand, parseMaintenance } from './maintenance-syntax.js'
 
@@ -39,6 +40,7 @@ export type LakeCommand =
     }
   | MaintenanceCommand
   | { readonly kind: 'unsupported'; readonly words: string }
+  | CatalogCommand
 
 /** Words before which a table name ends and no time travel is meant. */
 const FROM_WORDS = new Set(['from', 'join', 'table', 'using', 'into'])
@@ -95,6 +97,7 @@ function tableNameEndingAt(tokens: readonly Token[], i: number): Token | null {
   const start = tokens[first]
   if (start === undefined || before === undefined) return null
   if (before.kind === 'identifier' && FROM_WORDS.has(before.text.toLowerCase())) return start
+  if (first === 1 && /^(?:pivot|unpivot|summarize)$/i.test(before.text)) return start
   if (isKeyword(before, 'only') || isKeyword(before, 'lateral')) return start
   return before.text === ',' || before.text === '(' ? start : null
 }
@@ -243,6 +246,8 @@ export function parseLakeCommand(sql: string): LakeCommand | null {
   const maintenance = parseMaintenance(sql)
   if (maintenance !== null) return maintenance
   const tokens = tokenize(sql)
+  const own = parseCatalogCommand(tokens)
+  if (own !== null) return own
   const first = tokens[0]?.text.toLowerCase() ?? ''
   const second = tokens[1]?.text.toLowerCase() ?? ''
   if (first === 'describe' || first === 'desc') {
@@ -294,7 +299,7 @@ function showProperties(tokens: readonly Token[]): LakeCommand | null {
   return { kind: 'show-properties', name: parts, property }
 }
 
-const UNSUPPORTED = [/^convert to/, /^copy into/, /^create layer/]
+const UNSUPPORTED = [/^convert to/, /^copy into/]
 
 function qualifiedName(
   tokens: readonly Token[],

@@ -17,7 +17,11 @@ export function optionValues(options: readonly Node[]): ReadonlyMap<string, unkn
 export function textOption(values: ReadonlyMap<string, unknown>, name: string): string | undefined {
   const value = values.get(name)
   if (value === undefined) return undefined
-  return stringOf(value) ?? String(nodeOf(value, 'Integer')?.ival ?? constantOf(value) ?? '')
+  const integer = nodeOf(value, 'Integer')
+  return (
+    stringOf(value) ??
+    String(integer === undefined ? (constantOf(value) ?? '') : (integer.ival ?? 0))
+  )
 }
 
 /** Whether an option is on: named alone it is; 42601 for what is no Boolean. */

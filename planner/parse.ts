@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import { loadModule, parseSync } from 'libpg-query'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { rewriteAlter } from './alter-syntax.js'
+import type { EngineQuery } from './engine-query.js'
 import {
   type LakeCommand,
   liftTimeTravel,
@@ -34,6 +35,10 @@ export interface ParsedStatement {
   readonly tableOptions: TableOptions
   /** What an INSERT says in a lakehouse's words. */
   readonly insertOptions: InsertOptions
+  /** The query, when it is in DuckDB's own syntax; `tree` is then an empty SelectStmt. */
+  readonly engineQuery?: EngineQuery
+  /** The statement inside, when it is in DuckDB's own syntax. */
+  readonly wrapped?: ParsedStatement
 }
 
 await loadModule()
@@ -53,12 +58,15 @@ const cache = new LRUCache<string, readonly ParsedStatement[]>({
 export function parseStatements(sql: string): readonly ParsedStatement[] {
   const known = cache.get(sql)
   if (known !== undefined) return known
-  const statements = splitStatements(sql).map(({ source, start }) => parseOne(source, start))
+  const statements = splitStatements(sql).map(({ source, start }) => parseStatement(source, start))
   cache.set(sql, statements)
   return statements
 }
 
-function splitStatements(sql: string): { readonly source: string; readonly start: number }[] {
+/** The texts of the statements of `sql`, and where they begin. */
+export function splitStatements(
+  sql: string,
+): { readonly source: string; readonly start: number }[] {
   const parts: { source: string; start: number }[] = []
   let from = -1
   let end = 0
@@ -79,7 +87,8 @@ function splitStatements(sql: string): { readonly source: string; readonly start
   return parts
 }
 
-function parseOne(source: string, start: number): ParsedStatement {
+/** One statement, which begins at `start` of the client's text; errors as parseStatements. */
+export function parseStatement(source: string, start: number): ParsedStatement {
   const lakeCommand = lakeCommandOf(source, start)
   if (lakeCommand !== null) {
     return {

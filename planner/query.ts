@@ -2,14 +2,14 @@
 
 import { LRUCache } from 'lru-cache'
 import { Oid, pgType, type PgType } from '../catalog/pg-types.js'
-import type { TableName } from '../catalog/catalog.js'
+import type { Catalog, TableName } from '../catalog/catalog.js'
 import type { Cancellation } from '../storage/cancellation.js'
 import { type EngineColumn, type EngineConnection, quoteIdentifier } from '../storage/engine.js'
 import { type EngineType, printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { DeletionPolicy } from '../storage/file-fate.js'
-import { UNKNOWN } from '../storage/predicate.js'
+import { type Predicate, UNKNOWN } from '../storage/predicate.js'
 import { planScan, type Scan } from '../storage/scan.js'
 import { emptyRelation, scanRelation } from '../storage/scan-relation.js'
 import { engineTypeOf } from '../storage/schema.js'
@@ -25,7 +25,10 @@ import {
   type SharedAnalysis,
 } from './analysis.js'
 import { analyzeQuery } from './analyze-query.js'
+import { analyzeEngineQuery } from './engine-analysis.js'
 import type { EnginePool } from './engine-pool.js'
+import { type EngineTable, isPlainExpression } from './engine-query.js'
+import type { TimeTravel } from './lake-syntax.js'
 import type { Gateway } from './gateway.js'
 import { numberParameters } from './parameter-marker.js'
 import type { InputStyle } from './literal.js'
@@ -45,6 +48,8 @@ export interface QueryContext {
   readonly gateway: Gateway
   readonly pool: EnginePool
   readonly block: TransactionBlock
+  /** The names as the block sees them. */
+  readonly catalog: Catalog
   readonly searchPath: readonly string[]
   readonly inputStyle: InputStyle
   /** The session's temporary table of that name, or undefined. */
@@ -241,6 +246,8 @@ export interface AnalyzedStatement {
   readonly shared: SharedAnalysis
   readonly tables: readonly ReferencedTable[]
   readonly parameterTypes: readonly (SqlType | undefined)[]
+  /** By relation id, what a query in DuckDB's syntax says of rows itself. */
+  readonly predicates?: (values: readonly EngineValue[]) => ReadonlyMap<number, Predicate>
   /** What stands for a table whose rows are not read. */
   readonly emptyText: (id: number) => string
 }
@@ -300,6 +307,32 @@ export async function analyze(
     shared: { nextName: 1, roots: [] },
     tables: [],
   }
+  const emptyText = (id: number): string =>
+    emptyRelation((run.tables[id] as ReferencedTable).snapshot.schema)
+  if (statement.engineQuery !== undefined) {
+    const { query, parameterTypes, predicates, roots } = await analyzeEngineQuery(
+      statement.engineQuery,
+      {
+        connection,
+        start: statement.start,
+        parameterType,
+        emptyText,
+        relation: (table) => engineRelation(table, statement, run),
+      },
+    )
+    run.shared.roots.push(...roots)
+    // Those of time travel clauses stand outside of DuckDB's text.
+    const count = parameterCount(statement)
+    const all = Array.from({ length: count }, (_, i) => parameterTypes[i] ?? parameterType(i + 1))
+    return {
+      query,
+      shared: run.shared,
+      tables: run.tables,
+      parameterTypes: all,
+      predicates,
+      emptyText,
+    }
+  }
   const { query, analysis } = await analyzeStatement(statement, run, parameterType, 0, build)
   run.shared.roots.push(query.levels)
   return {
@@ -307,7 +340,7 @@ export async function analyze(
     shared: run.shared,
     tables: run.tables,
     parameterTypes: analysis.parameterTypes(parameterCount(statement)),
-    emptyText: (id) => emptyRelation((run.tables[id] as ReferencedTable).snapshot.schema),
+    emptyText,
   }
 }
 
@@ -345,7 +378,7 @@ async function analyzeStatement(
       throw thrown
     }
   }
-  const layers = await run.context.gateway.catalog.layers()
+  const layers = await run.context.catalog.layers()
   const host: AnalysisHost = {
     relation: (range) => relations.get(range),
     parameterType,
@@ -396,6 +429,39 @@ async function engineCallType(
   }
 }
 
+/** What a table of a query in DuckDB's syntax names; errors have its place. */
+async function engineRelation(
+  table: EngineTable,
+  statement: ParsedStatement,
+  run: AnalysisRun,
+): Promise<Relation | undefined> {
+  const { catalog, schema, name, alias, start } = table
+  const at = statement.start + start + 1
+  if (/^(?:pg_catalog|information_schema)$/i.test(schema)) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      "system catalogs cannot be read in DuckDB's syntax",
+    ).at(at)
+  }
+  try {
+    const found = await resolve(
+      {
+        node: catalog === '' ? {} : { catalogname: catalog },
+        schema: schema === '' ? undefined : schema,
+        name,
+        alias: alias === '' ? undefined : alias,
+        start,
+        travel: statement.travels.find((travel) => travel.nameStart === start),
+      },
+      run,
+      0,
+    )
+    return found
+  } catch (thrown) {
+    throw thrown instanceof SqlError && thrown.position === undefined ? thrown.at(at) : thrown
+  }
+}
+
 /** What a reference names, or undefined when there is no such relation. */
 async function resolve(
   reference: TableReference,
@@ -420,7 +486,7 @@ async function resolve(
     const created = context.block.createdTable(layer, name)
     if (created !== undefined) return tableRelation(created, reference, run)
   }
-  const found = await context.gateway.catalog.resolve(parts, context.searchPath)
+  const found = await context.catalog.resolve(parts, context.searchPath)
   if (found === null) return undefined
   if (found.kind === 'view') {
     if (reference.travel !== undefined) {
@@ -507,7 +573,10 @@ export async function relationTexts(
   context: QueryContext,
   connection: EngineConnection,
 ): Promise<{ readonly texts: readonly string[]; readonly scans: readonly ScannedTable[] }> {
-  const predicates = tablePredicates(analyzed.shared.roots, values)
+  const predicates = new Map([
+    ...tablePredicates(analyzed.shared.roots, values),
+    ...(analyzed.predicates?.(values) ?? []),
+  ])
   const scans: ScannedTable[] = []
   const texts: string[] = []
   for (const [id, { name, snapshot }] of analyzed.tables.entries()) {
@@ -518,6 +587,26 @@ export async function relationTexts(
   return { texts, scans }
 }
 
+/** Time travel expressions known to read nothing. */
+const plainTravels = new LRUCache<string, true>({ max: 1000 })
+
+/** 0A000 or 42501 for an expression that would read tables, files or settings: DuckDB evaluates it. */
+async function requirePlain(travel: TimeTravel, connection: EngineConnection): Promise<void> {
+  const { expression } = travel
+  if (plainTravels.has(expression)) return
+  if (!(await isPlainExpression(expression, connection).catch(withoutPosition))) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      'the version or time of a table must be an expression without tables',
+    )
+  }
+  plainTravels.set(expression, true)
+}
+
+function withoutPosition(thrown: unknown): never {
+  throw thrown instanceof SqlError ? thrown.at(undefined) : thrown
+}
+
 async function snapshotFor(
   table: TableName,
   reference: TableReference,
@@ -526,13 +615,13 @@ async function snapshotFor(
   const { gateway, block } = run.context
   const { connection, values } = run
   const { travel } = reference
-  const newest = (): Promise<Snapshot | null> =>
-    block.snapshot(table.path, gateway.store, () => gateway.snapshots.latest(table.path))
+  const newest = (): Promise<Snapshot | null> => block.snapshot(table.path, gateway)
   let snapshot: Snapshot | null
   const dependsOnParameter = travel !== undefined && /\$\d/.test(travel.expression)
   if (travel === undefined || (dependsOnParameter && !run.executing)) snapshot = await newest()
   else {
     const type = travel.kind === 'version' ? 'BIGINT' : 'TIMESTAMPTZ'
+    await requirePlain(travel, connection)
     // A bare number of a version that is text, as drivers bind it, is cast like any literal.
     const rows = await connection.query(`SELECT CAST((${travel.expression}) AS ${type})`, values)
     const value = rows[0]?.[0]

@@ -20,7 +20,7 @@ export async function viewsNaming(
   relation: Relation,
   context: QueryContext,
 ): Promise<readonly NamingView[]> {
-  const { catalog } = context.gateway
+  const { catalog } = context
   const found: NamingView[] = []
   for (const view of await catalog.views()) {
     const [statement] = parseStatements(view.definition)
@@ -61,7 +61,7 @@ export async function renameRelation(
   name: string,
   context: QueryContext,
 ): Promise<void> {
-  const { catalog } = context.gateway
+  const { catalog } = context
   if (!(await catalog.layers()).includes(layer)) {
     throw new SqlError(SqlState.invalidSchemaName, `schema "${layer}" does not exist`)
   }

@@ -105,16 +105,17 @@ export interface CopyIn {
   readonly format: CopyInFormat
   readonly style: OutputStyle
   readonly source: CopyInSource
+  readonly withLines: boolean
   readonly cancellation: Cancellation
   /**
-   * Adds rows: a column of vectors for each of `columns`; with a `defaultText` as many columns of
-   * BOOLEAN behind them, true where the default stands.
+   * Adds rows: a vector for each of `columns`; with a `defaultText` as many of BOOLEAN behind them,
+   * true where the default stands; with `withLines` one of BIGINT at the end, the rows' lines.
    *
    * Waits while what came before is being written.
    */
   append(batch: ColumnBatch): Promise<void>
-  /** Adds bytes of a file that the engine reads itself: format parquet. */
-  spool(bytes: Uint8Array): Promise<void>
+  /** Adds bytes to the file of that number, which the engine reads itself: format parquet. */
+  spool(file: number, bytes: Uint8Array): Promise<void>
   /** Makes the rows the statement's; `rejected` rows have been left out. Answers the tag. */
   finish(rejected: number): Promise<string>
   /** Drops everything; answers the error for the client. */

@@ -1,7 +1,9 @@
 /** Returning: the RETURNING clause of statements that change rows. */
 
 import { SqlState } from '../storage/errors.js'
-import { analyzeExpression, plainPlace, settled } from './analyze-expression.js'
+import { analyzeExpression } from './analyze-expression.js'
+import { plainPlace } from './expression-place.js'
+import { settled } from './expression-types.js'
 import type { Analysis } from './analysis.js'
 import { outputName } from './output-names.js'
 import { ACTION, ACTION_COLUMN, type Side } from './row-change.js'

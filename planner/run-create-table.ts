@@ -17,6 +17,7 @@ import { defineTable, type NewTable } from '../storage/new-table.js'
 import { UNKNOWN } from '../storage/predicate.js'
 import { ROW_TRACKING_DOMAIN } from '../storage/row-tracking.js'
 import type { StructField } from '../storage/schema.js'
+import { propertyName, requireProperty } from '../storage/table-property.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import type { AnalyzedQuery, OutputColumn } from './analysis.js'
 import { addCheck, columnField, CONSTRAINTS, type Definition, deltaTypeOf } from './create-table.js'
@@ -198,7 +199,7 @@ function optionsOf(fields: Node, lake: TableOptions): TableOptions {
           if (typeof element.name !== 'string') throw notSupported('partitioning by an expression')
           return element.name
         })
-  const properties: { [key: string]: string } = { ...lake.properties }
+  const given: { [key: string]: string } = { ...lake.properties }
   for (const option of listOf(fields.options)) {
     const element = nodeOf(option, 'DefElem') ?? {}
     const name =
@@ -206,12 +207,18 @@ function optionsOf(fields: Node, lake: TableOptions): TableOptions {
         ? String(element.defname)
         : `${String(element.defnamespace)}.${String(element.defname)}`
     const value = element.arg as Node | undefined
-    properties[name] = String(
+    given[name] = String(
       stringOf(value) ??
         (nodeOf(value, 'Integer') as { ival?: number } | undefined)?.ival ??
         constantOf(value) ??
         'true',
     )
+  }
+  const properties: { [key: string]: string } = {}
+  for (const [name, value] of Object.entries(given)) {
+    const spelled = propertyName(name)
+    requireProperty(spelled, value)
+    properties[spelled] = value
   }
   return { ...lake, partitionColumns: partitions, properties }
 }
@@ -242,9 +249,7 @@ async function placeOf(range: Node, lake: TableOptions, context: QueryContext): 
     if (lake.location !== undefined && folderOf(lake.location, store.root) !== known.path) {
       throw notSupported('moving a table to another location')
     }
-    const existing = await context.block.snapshot(known.path, store, () =>
-      snapshots.latest(known.path),
-    )
+    const existing = await context.block.snapshot(known.path, context.gateway)
     return { table: known, existing, base: existing, exists: true, registration: undefined }
   }
   if (known !== undefined || found !== null) {

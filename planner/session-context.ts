@@ -1,5 +1,6 @@
 /** SessionContext: the state of one session, as its statements see and change it. */
 
+import type { Catalog } from '../catalog/catalog.js'
 import { Settings } from '../catalog/settings.js'
 import type { Cancellation } from '../storage/cancellation.js'
 import type { EngineValue } from '../storage/engine-value.js'
@@ -97,6 +98,11 @@ export class SessionContext {
     return this.#block
   }
 
+  /** The names of the lake as the open block sees them. */
+  get catalog(): Catalog {
+    return this.#block?.catalog(this.gateway) ?? this.gateway.catalog
+  }
+
   /** Ends the block that is open, if any. */
   async endBlock(commit: boolean): Promise<void> {
     const block = this.#block
@@ -145,6 +151,7 @@ export class SessionContext {
       gateway: this.gateway,
       pool: this.pool,
       block,
+      catalog: block.catalog(this.gateway),
       searchPath: this.settings.searchPath(),
       inputStyle: this.outputStyle,
       temporaryTable: (name) => this.temporary.relation(name),
@@ -178,9 +185,14 @@ export class SessionContext {
   }
 
   /** Tells the client, unless `client_min_messages` keeps it quiet. */
-  notice(sqlState: SqlState, message: string, context?: string): void {
+  notice(
+    sqlState: SqlState,
+    message: string,
+    context?: string,
+    more: { readonly detail?: string; readonly hint?: string } = {},
+  ): void {
     if (/^(warning|error)$/.test(this.settings.get('client_min_messages'))) return
-    this.#events.notice({ severity: 'NOTICE', sqlState, message, context })
+    this.#events.notice({ severity: 'NOTICE', sqlState, message, context, ...more })
   }
 
   warn(sqlState: SqlState, message: string): void {

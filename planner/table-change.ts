@@ -5,7 +5,9 @@ import type { TableName } from '../catalog/catalog.js'
 import type { TableRegistration } from '../catalog/registration.js'
 import type { AddFile, Protocol } from '../storage/actions.js'
 import { deletionVectorId } from '../storage/deletion-vector.js'
-import { SqlError, SqlState } from '../storage/errors.js'
+import type { CommitDescription } from '../storage/commit-info.js'
+import { assert, SqlError, SqlState } from '../storage/errors.js'
+import { groupTags } from '../storage/group-rollback.js'
 import { resolvePath } from '../storage/file-path.js'
 import type { NewTable } from '../storage/new-table.js'
 import type { ObjectStore } from '../storage/object-store.js'
@@ -144,6 +146,7 @@ export class TableChange {
       sizeBytes: files.sizeBytes,
       transactions: this.base?.transactions ?? new Map(),
       domains: this.#domains(),
+      groups: this.base?.groups ?? NO_GROUPS,
     }
   }
 
@@ -178,46 +181,70 @@ export class TableChange {
    */
   async commit(gateway: Gateway): Promise<void> {
     if (this.isEmpty) return
-    const { store } = gateway
-    const { adds, removes, reads, definition, operations, metrics, parameters } = this.#state
+    const { adds, operations } = this.#state
     if (this.base !== null && this.#isBlindAppend) {
       const appended = await gateway.appends.append(this.base, adds, operations)
       if (appended.kind === 'conflict') throw conflictError(this.table, appended)
       return
     }
+    const { transaction } = await this.#commit(gateway, {})
+    gateway.afterCommit(transaction)
+  }
+
+  /**
+   * Commits as one version of the table that counts only if the group `group` is decided so.
+   *
+   * Fails as `commit`; the log is to be maintained once the group has ended.
+   */
+  commitIn(gateway: Gateway, group: string): Promise<GroupMember> {
+    return this.#commit(gateway, { tags: groupTags(group) })
+  }
+
+  async #commit(gateway: Gateway, more: Pick<CommitDescription, 'tags'>): Promise<GroupMember> {
+    const { adds, removes, reads, operations, metrics, parameters } = this.#state
     // Of a folder without a log, a registration means nothing: it may be left behind.
     if (this.#registration !== undefined) await gateway.catalog.registerTable(this.#registration)
-    const options = { fulfilled: FULFILLED }
-    let transaction: Transaction
-    if (this.base === null) {
-      if (definition === null) throw new Error('a new table has a definition')
-      const domains = this.#domains()
-      transaction = Transaction.create(store, { ...definition, domains }, options)
-    } else {
-      transaction = await Transaction.begin(store, this.base, options)
-      if (definition !== null) {
-        const protocol = raised(this.base, definition)
-        transaction.setMetadata(
-          definition.metadata,
-          isDeepStrictEqual(protocol, this.base.protocol) ? undefined : protocol,
-        )
-      }
-    }
-    if (this.base !== null) {
-      for (const [domain, configuration] of this.#state.domains) {
-        // Of a domain that was never there, nothing is removed.
-        if (configuration === null && !this.base.domains.has(domain)) continue
-        transaction.setDomain(domain, configuration)
-      }
-    }
+    const transaction = await this.#begin(gateway.store)
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
     transaction.remove(removes)
     transaction.add(adds)
     const words = describeChange(operations, adds, removes, metrics, parameters)
-    const result = await transaction.commit(words)
+    const result = await transaction.commit({ ...words, ...more })
     if (result.kind === 'conflict') throw conflictError(this.table, result)
-    gateway.afterCommit(transaction)
+    return { tablePath: this.table.path, version: result.version, transaction }
   }
+
+  async #begin(store: ObjectStore): Promise<Transaction> {
+    const { definition, domains } = this.#state
+    const options = { fulfilled: FULFILLED }
+    if (this.base === null) {
+      assert(definition !== null, 'a new table has a definition')
+      return Transaction.create(store, { ...definition, domains: this.#domains() }, options)
+    }
+    const transaction = await Transaction.begin(store, this.base, options)
+    if (definition !== null) {
+      const protocol = raised(this.base, definition)
+      transaction.setMetadata(
+        definition.metadata,
+        isDeepStrictEqual(protocol, this.base.protocol) ? undefined : protocol,
+      )
+    }
+    for (const [domain, configuration] of domains) {
+      // Of a domain that was never there, nothing is removed.
+      if (configuration === null && !this.base.domains.has(domain)) continue
+      transaction.setDomain(domain, configuration)
+    }
+    return transaction
+  }
+}
+
+const NO_GROUPS: Snapshot['groups'] = { versions: new Map(), rolledBack: new Set(), loadedMs: 0 }
+
+/** A table's commit that belongs to a group. */
+export interface GroupMember {
+  readonly tablePath: string
+  readonly version: number
+  readonly transaction: Transaction
 }
 
 /** A replaced table keeps the features its log already promises. */

@@ -1,10 +1,10 @@
 /** TransactionBlock: what stays the same while an SQL transaction lasts, and how it is taken back. */
 
-import type { TableName } from '../catalog/catalog.js'
+import type { Catalog, TableName } from '../catalog/catalog.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-import type { ObjectStore } from '../storage/object-store.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import type { Gateway } from './gateway.js'
+import { commitChanges } from './group-commit.js'
 import { readOnlyTransaction } from './refusal.js'
 import type { TableChange } from './table-change.js'
 
@@ -39,8 +39,10 @@ export class TransactionBlock {
   readonly #readOnly: () => boolean
   readonly #restore: () => Promise<void>
   readonly #savepoints: Savepoint[] = []
-  /** The table this block changes: one, so that COMMIT is one version of one log. */
-  #change: TableChange | undefined
+  /** The tables this block changes, by their folders. */
+  readonly #changes = new Map<string, TableChange>()
+  /** The catalog with the names this block has changed; undefined while it has changed none. */
+  #draft: Catalog | undefined
   readonly #snapshots = new Map<string, Promise<Snapshot | null>>()
 
   constructor(
@@ -66,45 +68,64 @@ export class TransactionBlock {
 
   /** What the block has done to the table in `path`, or undefined. */
   changeOf(path: string): TableChange | undefined {
-    return this.#change?.table.path === path ? this.#change : undefined
+    return this.#changes.get(path)
   }
 
   /** The table that the block makes under that name, or undefined. */
   createdTable(layer: string, name: string): TableName | undefined {
-    const change = this.#change
-    if (change === undefined || !change.creates) return undefined
-    return change.table.layer === layer && change.table.name === name ? change.table : undefined
+    for (const { creates, table } of this.#changes.values()) {
+      if (creates && table.layer === layer && table.name === name) return table
+    }
+    return undefined
   }
 
   /**
    * The change of `table` that a statement is to add to; begun with `begin` when there is none.
    *
-   * 25006 in a read-only block, 0A000 when the block changes another table already.
+   * 25006 in a read-only block, 0A000 in one that has changed names.
    */
   changing(table: TableName, words: string, begin: () => TableChange): TableChange {
     if (this.readOnly) throw readOnlyTransaction(words)
-    if (this.#change !== undefined && this.#change.table.path !== table.path) {
-      throw new SqlError(
-        SqlState.featureNotSupported,
-        'changing several tables in one transaction is not supported',
-        { hint: `Commit what was done to "${this.#change.table.name}" first.` },
-      )
-    }
-    this.#change ??= begin()
-    return this.#change
+    if (this.#draft !== undefined) throw namesAndRows()
+    const known = this.#changes.get(table.path)
+    if (known !== undefined) return known
+    const change = begin()
+    this.#changes.set(table.path, change)
+    return change
   }
 
-  /** The snapshot this block reads of a table; `load` is called for the first reader only. */
-  snapshot(
-    tablePath: string,
-    store: ObjectStore,
-    load: () => Promise<Snapshot | null>,
-  ): Promise<Snapshot | null> {
+  /** The names as this block sees them. */
+  catalog(gateway: Gateway): Catalog {
+    return this.#draft ?? gateway.catalog
+  }
+
+  /**
+   * From now on the block keeps what it changes in the catalog to itself, until it commits.
+   *
+   * 0A000 when it changes a table: a table's log and the catalog's cannot be committed as one.
+   */
+  async draftCatalog(gateway: Gateway): Promise<void> {
+    if ([...this.#changes.values()].some((change) => !change.isEmpty)) throw namesAndRows()
+    this.#draft ??= await gateway.catalog.draft()
+  }
+
+  /**
+   * The snapshot this block reads of a table, for the first reader the one that `gateway` has.
+   *
+   * It fits to what the block has read of other tables: of a transaction over several tables, all
+   * shows or nothing.
+   */
+  async snapshot(tablePath: string, gateway: Gateway): Promise<Snapshot | null> {
     const change = this.changeOf(tablePath)
-    if (change !== undefined) return Promise.resolve(change.snapshot(store))
+    if (change !== undefined) return change.snapshot(gateway.store)
     const taken = this.#snapshots.get(tablePath)
     if (taken !== undefined) return taken
-    const loading = load()
+    const before = [...this.#snapshots.values()]
+    const loading = Promise.all(before).then((others) => {
+      const seen = new Map<string, number>()
+      for (const other of others) if (other !== null) seen.set(other.tablePath, other.version)
+      return gateway.snapshots.consistent(tablePath, seen, this.startedMs)
+    })
     this.#snapshots.set(tablePath, loading)
     loading.catch(() => this.#snapshots.delete(tablePath))
     return loading
@@ -130,13 +151,14 @@ export class TransactionBlock {
   }
 
   /**
-   * Makes everything last; when the table's change cannot (40001), all of it is taken back.
+   * Makes everything last; when the changes of tables cannot (40001), all of it is taken back.
    *
-   * The change comes first: only it may conflict with what others have done.
+   * They come first: only it may conflict with what others have done.
    */
   async commit(gateway: Gateway): Promise<void> {
     try {
-      await this.#change?.commit(gateway)
+      await commitChanges(gateway, [...this.#changes.values()])
+      await this.#draft?.publish()
       for (const state of this.#states) await state.commit()
     } catch (thrown) {
       await this.#restore()
@@ -149,11 +171,16 @@ export class TransactionBlock {
   }
 
   #mark(): () => Promise<void> {
-    const change = this.#change?.save()
+    const changes = new Map([...this.#changes].map(([path, change]) => [path, change.save()]))
+    const staged = this.#draft?.staged
     const restores = this.#states.map((state) => state.mark())
     return async () => {
-      if (change === undefined) this.#change = undefined
-      else this.#change?.restore(change)
+      this.#draft = staged === undefined ? undefined : await this.#draft?.draft(staged)
+      for (const [path, change] of [...this.#changes]) {
+        const before = changes.get(path)
+        if (before === undefined) this.#changes.delete(path)
+        else change.restore(before)
+      }
       for (const restore of restores) await restore()
     }
   }
@@ -163,4 +190,12 @@ export class TransactionBlock {
     if (index >= 0) return index
     throw new SqlError(SqlState.invalidSavepointSpecification, `savepoint "${name}" does not exist`)
   }
+}
+
+function namesAndRows(): SqlError {
+  return new SqlError(
+    SqlState.featureNotSupported,
+    'renaming a table or view and changing a table in one transaction is not supported',
+    { hint: 'Commit one before the other.' },
+  )
 }

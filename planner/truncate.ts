@@ -2,7 +2,6 @@
 
 import { UNKNOWN } from '../storage/predicate.js'
 import { fileRowCounts } from '../storage/file-rows.js'
-import { SqlError, SqlState } from '../storage/errors.js'
 import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
 import type { QueryContext } from './query.js'
@@ -16,22 +15,17 @@ export async function runTruncate(
   fields: Node,
   context: QueryContext,
 ): Promise<Execution> {
-  const relations = listOf(fields.relations)
-  if (relations.length !== 1) {
-    throw new SqlError(SqlState.featureNotSupported, 'TRUNCATE of several tables is not supported')
+  for (const relation of listOf(fields.relations)) {
+    const range = nodeOf(relation, 'RangeVar') ?? {}
+    const { table, snapshot } = await findTarget(range, context, statement.start)
+    const change = context.block.changing(
+      table,
+      'TRUNCATE TABLE',
+      () => new TableChange(table, snapshot),
+    )
+    const files = [...snapshot.files]
+    change.apply({ operation: 'TRUNCATE', removes: files, reads: [{ predicate: UNKNOWN, files }] })
   }
-  const range = nodeOf(relations[0], 'RangeVar') ?? {}
-  const { table, snapshot } = await findTarget(range, context, statement.start)
-  const change = context.block.changing(
-    table,
-    'TRUNCATE TABLE',
-    () => new TableChange(table, snapshot),
-  )
-  change.apply({
-    operation: 'TRUNCATE',
-    removes: [...snapshot.files],
-    reads: [{ predicate: UNKNOWN, files: [...snapshot.files] }],
-  })
   return { kind: 'command', tag: 'TRUNCATE TABLE' }
 }
 

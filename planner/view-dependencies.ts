@@ -21,7 +21,7 @@ export async function viewsOver(
   connection: EngineConnection,
 ): Promise<readonly DependentView[]> {
   const found: DependentView[] = []
-  for (const view of await context.gateway.catalog.views()) {
+  for (const view of await context.catalog.views()) {
     try {
       const [statement] = parseStatements(view.definition)
       if (statement === undefined) continue

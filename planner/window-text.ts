@@ -2,7 +2,8 @@
 
 import { Oid } from '../catalog/pg-types.js'
 import { SqlState } from '../storage/errors.js'
-import { analyzeExpression, type Place } from './analyze-expression.js'
+import { analyzeExpression } from './analyze-expression.js'
+import type { Place } from './expression-place.js'
 import type { Analysis } from './analysis.js'
 import { coerce } from './coercion.js'
 import type { Scope } from './scope.js'

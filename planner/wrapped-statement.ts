@@ -12,6 +12,7 @@ import { kindOf, listOf, type Node, nodeOf } from './syntax-tree.js'
  * Found by tokens, so that comments, strings and names that look like keywords mean nothing.
  */
 export function wrappedStatement(statement: ParsedStatement): ParsedStatement {
+  if (statement.wrapped !== undefined) return statement.wrapped
   const tree = statement.tree ?? {}
   const kind = kindOf(tree)
   // Of the source: in the text, time travel clauses are blanks, which may be what it ends with.

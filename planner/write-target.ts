@@ -23,7 +23,7 @@ export async function findTarget(
   const location = typeof range.location === 'number' ? range.location : 0
   const position = start === undefined ? undefined : start + location + 1
   const parts = schema === undefined ? [name] : [schema, name]
-  const { gateway, block, searchPath } = context
+  const { gateway, block, catalog, searchPath } = context
   for (const layer of schema === undefined ? searchPath : [schema]) {
     const created = block.createdTable(layer, name)
     const change = created === undefined ? undefined : block.changeOf(created.path)
@@ -31,16 +31,11 @@ export async function findTarget(
       return { table: created, snapshot: change.snapshot(gateway.store) }
     }
   }
-  const found = await gateway.catalog.resolve(parts, searchPath)
+  const found = await catalog.resolve(parts, searchPath)
   if (found?.kind === 'view') {
     throw new SqlError(SqlState.wrongObjectType, refusal(name), { position })
   }
-  const snapshot =
-    found === null
-      ? null
-      : await block.snapshot(found.table.path, gateway.store, () =>
-          gateway.snapshots.latest(found.table.path),
-        )
+  const snapshot = found === null ? null : await block.snapshot(found.table.path, gateway)
   if (found === null || snapshot === null) {
     throw new SqlError(SqlState.undefinedTable, `relation "${parts.join('.')}" does not exist`, {
       position,

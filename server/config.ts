@@ -20,7 +20,10 @@ export interface Config {
   readonly threads: number | null
   readonly tempDirectory: string | null
   readonly tempDirectoryMaxBytes: number
+  /** Absolute paths of the directories whose files COPY FROM may read. */
+  readonly copyDirectories: readonly string[]
   readonly snapshotCacheBytes: number
+  readonly groupTimeoutMs: number
   readonly autoCompact: boolean
   readonly shutdownTimeoutMs: number
 }
@@ -82,7 +85,18 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
     description: "folder for spilled data; the system's without",
   },
   { name: 'TEMP_DIRECTORY_MAX_BYTES', default: '10GB', description: 'bytes that may be spilled' },
+  {
+    name: 'COPY_DIRS',
+    default: '',
+    description: 'directories whose files COPY FROM may read, separated by colons; none without',
+  },
   { name: 'SNAPSHOT_CACHE_BYTES', default: '256MB', description: 'memory for table snapshots' },
+  {
+    name: 'GROUP_TIMEOUT_MS',
+    default: '10000',
+    description:
+      'time after which a transaction over several tables that another gateway left unfinished is rolled back',
+  },
   {
     name: 'AUTO_COMPACT',
     default: 'on',
@@ -166,9 +180,16 @@ export function readConfig(
     threads: optional('THREADS') === null ? null : integer('THREADS', 1, 1024),
     tempDirectory: optional('TEMP_DIRECTORY'),
     tempDirectoryMaxBytes: bytes('TEMP_DIRECTORY_MAX_BYTES'),
+    copyDirectories: text('COPY_DIRS')
+      .split(':')
+      .filter((path) => path !== ''),
     snapshotCacheBytes: bytes('SNAPSHOT_CACHE_BYTES'),
+    groupTimeoutMs: integer('GROUP_TIMEOUT_MS', 1, 3_600_000),
     autoCompact: onOrOff('AUTO_COMPACT'),
     shutdownTimeoutMs: integer('SHUTDOWN_TIMEOUT_MS', 0, 3_600_000),
+  }
+  if (!config.copyDirectories.every((path) => path.startsWith('/'))) {
+    throw wrong('COPY_DIRS', 'a list of absolute paths, separated by colons')
   }
   if ((config.tlsCert === null) !== (config.tlsKey === null)) {
     throw new ConfigError('LAKEGATE_TLS_CERT and LAKEGATE_TLS_KEY must be given together')

@@ -14,6 +14,7 @@ import { decodeParameter } from './codecs.js'
 import { type Config, isLoopback } from './config.js'
 import { CopyDecoder } from './copy-decoder.js'
 import { CopyEncoder } from './copy-encoder.js'
+import { CopySpool } from './copy-spool.js'
 import { type Credentials, SUPERUSER } from './credentials.js'
 import {
   type Fields,
@@ -559,9 +560,9 @@ export class Connection {
   /** Takes the rows of a COPY FROM and answers its tag. */
   async #copyIn(copy: CopyIn): Promise<string> {
     try {
-      const decoder = new CopyDecoder(copy)
+      const decoder = copy.format.format === 'parquet' ? new CopySpool(copy) : new CopyDecoder(copy)
       if (copy.source === 'client') {
-        this.#out.copyInResponse(copy.format.format === 'binary', copy.columns.length)
+        this.#out.copyInResponse(isBinary(copy), copy.columns.length)
         await this.#flush()
         await this.#receiveCopy(decoder, copy.cancellation)
       } else {
@@ -576,7 +577,7 @@ export class Connection {
     }
   }
 
-  async #receiveCopy(decoder: CopyDecoder, cancellation: Cancellation): Promise<void> {
+  async #receiveCopy(decoder: CopyDecoder | CopySpool, cancellation: Cancellation): Promise<void> {
     this.#copying = true
     try {
       for (;;) {
@@ -700,6 +701,11 @@ export class Connection {
       socket.on('close', done)
     })
   }
+}
+
+/** Whether the client is to send bytes that are no text. */
+function isBinary({ format: { format } }: CopyIn): boolean {
+  return format !== 'text' && format !== 'csv'
 }
 
 function statusOf(session: Session): 'I' | 'T' | 'E' {

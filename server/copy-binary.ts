@@ -96,11 +96,7 @@ export class BinarySplitter implements Splitter {
     }
     const row = fields.rowCount
     for (let column = 0; column < count; column++) {
-      const incomplete = (): number => {
-        if (final) this.#fail('unexpected EOF in COPY data', this.#line + 1, names[column])
-        return -1
-      }
-      if (end - at < 4) return incomplete()
+      if (end - at < 4) return this.#incomplete(final, column)
       const length = view.getInt32(at)
       at += 4
       const index = column * FIELD_STRIDE + row
@@ -112,7 +108,7 @@ export class BinarySplitter implements Splitter {
         this.#fail('invalid field size', this.#line + 1, names[column])
         return -1
       }
-      if (end - at < length) return incomplete()
+      if (end - at < length) return this.#incomplete(final, column)
       fields.starts[index] = at
       at += length
       fields.ends[index] = at
@@ -122,6 +118,14 @@ export class BinarySplitter implements Splitter {
     fields.lines[row] = ++this.#line
     fields.rowCount++
     return at
+  }
+
+  /** A row that ends within `column`. */
+  #incomplete(final: boolean, column: number): number {
+    if (final) {
+      this.#fail('unexpected EOF in COPY data', this.#line + 1, this.#columnNames[column])
+    }
+    return -1
   }
 
   #fail(message: string, line: number | null = null, column?: string): void {

@@ -11,6 +11,7 @@ import { type CopyFields, DEFAULT_FIELD, FIELD_STRIDE } from './copy-fields.js'
 import { valueOfBinary, valueOfText } from './copy-value.js'
 import { invalidUtf8 } from './copy-text.js'
 import { daysOf } from '../planner/civil-date.js'
+import { Zone } from '../planner/zone.js'
 import { EPOCH_DAYS, EPOCH_MICROS } from './value-binary.js'
 
 /** Heaps of a batch: bytes as they came, bytes whose escapes were resolved, bytes made here. */
@@ -437,12 +438,16 @@ class DateDecoder extends FixedDecoder {
 /** timestamp, timestamptz. */
 class TimestampDecoder extends WideDecoder {
   readonly #zoned: boolean
-  readonly #atUtc: boolean
+  /** The session's; null where local times are UTC. */
+  readonly #zone: Zone | null
+  /** Whether the text at hand has told no zone where it should have one. */
+  #isLocal = false
 
   constructor(column: CopyInColumn, index: number, context: ColumnContext) {
     super(column, index, context)
     this.#zoned = column.pgType.oid === Oid.timestamptz
-    this.#atUtc = /^(?:UTC|GMT)$/i.test(context.style.timeZone)
+    const { timeZone } = context.style
+    this.#zone = !this.#zoned || /^(?:UTC|GMT)$/i.test(timeZone) ? null : new Zone(timeZone)
   }
 
   protected read(fields: CopyFields, from: number, to: number): void {
@@ -457,8 +462,10 @@ class TimestampDecoder extends WideDecoder {
       }
       const end = ends[base + row] as number
       const micros = binary ? binaryMicros(bytes, start, end) : this.#iso(bytes, start, end)
-      if (Number.isSafeInteger(micros)) this.put(row, micros)
-      else this.putWide(row, this.slow(fields, row, start, end) as bigint)
+      if (Number.isSafeInteger(micros)) {
+        if (this.#zone === null || !this.#isLocal) this.put(row, micros)
+        else this.putWide(row, this.#zone.utcMicros(BigInt(micros)))
+      } else this.putWide(row, this.slow(fields, row, start, end) as bigint)
     }
   }
 
@@ -491,6 +498,7 @@ class TimestampDecoder extends WideDecoder {
       fraction *= POWERS[6 - digits] as number
     }
     let offset = 0
+    this.#isLocal = at >= end
     if (at < end) {
       const sign = bytes[at]
       if (!this.#zoned || (sign !== 0x2b && sign !== 0x2d)) return Number.NaN
@@ -505,7 +513,7 @@ class TimestampDecoder extends WideDecoder {
       }
       if (offset > 15 * 60 + 59) return Number.NaN
       if (sign === 0x2d) offset = -offset
-    } else if (this.#zoned && !this.#atUtc) return Number.NaN
+    }
     return (days * 86_400 + hours * 3600 + (minutes - offset) * 60 + seconds) * 1_000_000 + fraction
   }
 }
@@ -812,6 +820,13 @@ export function defaultVector(fields: CopyFields, index: number): BatchColumn {
     data[row] = fields.starts[base + row] === DEFAULT_FIELD ? 1 : 0
   }
   return { kind: 'fixed', validity: null, data, bytesPerRow: 1 }
+}
+
+/** The lines of the rows as BIGINT. */
+export function lineVector(fields: CopyFields): BatchColumn {
+  const lines = new BigInt64Array(BATCH_ROWS)
+  for (let row = 0; row < fields.rowCount; row++) lines[row] = BigInt(fields.lines[row] as number)
+  return { kind: 'fixed', validity: null, data: new Uint8Array(lines.buffer), bytesPerRow: 8 }
 }
 
 function int32At(bytes: Uint8Array, at: number): number {

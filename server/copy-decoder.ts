@@ -9,6 +9,7 @@ import {
   type ColumnDecoder,
   columnDecoder,
   defaultVector,
+  lineVector,
   MadeBytes,
 } from './copy-columns.js'
 import { CopyFields, FIELD_STRIDE, NULL_FIELD } from './copy-fields.js'
@@ -19,7 +20,7 @@ import { BATCH_ROWS } from '../storage/column-batch.js'
 const COLLECT_BYTES = 1024 * 1024
 
 /** Bytes a single row may have. */
-const ROW_BYTES_MAX = 512 * 1024 * 1024
+const ROW_BYTES_MAX = 128 * 1024 * 1024
 
 /** Bytes of a value or a line that an error shows. */
 const SHOWN_BYTES = 100
@@ -83,7 +84,7 @@ export class CopyDecoder {
           `COPY ${this.#copy.table}`,
         )
       }
-      fields.grow(Math.max(needed, fields.capacity * 2), this.#end)
+      fields.grow(Math.min(Math.max(needed, fields.capacity * 2), ROW_BYTES_MAX), this.#end)
     }
     fields.bytes.set(bytes, this.#end)
     this.#end += bytes.length
@@ -169,7 +170,8 @@ export class CopyDecoder {
         const failure = decoder.decode(fields, from, limit)
         if (failure === null) break
         const error = this.#valueError(failure.error, failure.row, i)
-        if (!ignoreErrors) {
+        // What is not supported, or too much, is no fault of the value.
+        if (!ignoreErrors || !error.sqlState.startsWith('22')) {
           first = error
           limit = failure.row
           break
@@ -183,8 +185,11 @@ export class CopyDecoder {
     if (first !== null) throw first
     if (rejects) return null
     const columns = this.#decoders.map((decoder) => decoder.vector(fields.rowCount))
-    if (this.#copy.format.defaultText === null) return columns
-    return [...columns, ...columns.map((_, i) => defaultVector(fields, i))]
+    const { format, withLines } = this.#copy
+    const made = [...columns]
+    if (format.defaultText !== null) made.push(...columns.map((_, i) => defaultVector(fields, i)))
+    if (withLines) made.push(lineVector(fields))
+    return made
   }
 
   #reject(row: number, column: number, error: SqlError): void {

@@ -63,9 +63,12 @@ abstract class LineSplitter implements Splitter {
   readonly #names: readonly string[]
   readonly #header: boolean | 'match'
   readonly #nullBytes: Uint8Array
+  readonly #nullLength: number
   readonly #nullText: string
   readonly #defaultBytes: Uint8Array | null
   #heading: (string | null)[] | null = null
+  /** Whether a field may be more than a value or null. */
+  #isCareful: boolean
   /** End of the bytes that are known to be text. */
   #validTo = 0
   #dataEnd = 0
@@ -77,8 +80,10 @@ abstract class LineSplitter implements Splitter {
     this.#header = format.header
     this.#nullText = format.nullText
     this.#nullBytes = Buffer.from(format.nullText, 'utf8')
+    this.#nullLength = this.#nullBytes.length
     this.#defaultBytes =
       format.defaultText === null ? null : Buffer.from(format.defaultText, 'utf8')
+    this.#isCareful = format.defaultText !== null
   }
 
   /**
@@ -101,7 +106,10 @@ abstract class LineSplitter implements Splitter {
       const lineBefore = this.line
       this.line++
       const isHeading = lineBefore === 0 && this.#header !== false
-      if (isHeading) this.#heading = []
+      if (isHeading) {
+        this.#heading = []
+        this.#isCareful = true
+      }
       this.fieldCount = 0
       this.fault = null
       this.isWhole = false
@@ -131,6 +139,7 @@ abstract class LineSplitter implements Splitter {
     if (isHeading) {
       if (this.fault === null && this.#header === 'match') this.fault = this.#mismatch()
       this.#heading = null
+      this.#isCareful = this.#defaultBytes !== null
     }
     if (this.fault !== null) {
       // What is no line cannot be shown, but for quotes that do not end.
@@ -164,7 +173,10 @@ abstract class LineSplitter implements Splitter {
 
   /** Notes a field that lies in the bytes as it is, without quotes. */
   protected putPlain(fields: CopyFields, start: number, end: number): void {
-    if (end - start === this.#nullBytes.length || this.#isCareful) {
+    const mayBeNull =
+      end - start === this.#nullLength &&
+      (start === end || fields.bytes[start] === this.#nullBytes[0])
+    if (mayBeNull || this.#isCareful) {
       this.put(fields, start, end, start, end, false)
       return
     }
@@ -173,11 +185,6 @@ abstract class LineSplitter implements Splitter {
     const index = column * FIELD_STRIDE + fields.rowCount
     fields.starts[index] = start
     fields.ends[index] = end
-  }
-
-  /** Whether a field may be more than a value or null. */
-  get #isCareful(): boolean {
-    return this.#heading !== null || this.#defaultBytes !== null
   }
 
   /** Notes a field of the line at hand; `quoted` is a field that can be no null. */
@@ -507,17 +514,15 @@ export class CsvSplitter extends LineSplitter {
       let out = -1
       let from = at
       let quoted = false
-      const collect = (to: number): void => {
-        if (out < 0) out = fields.resolvedEnd
-        bytes.copyWithin(fields.resolvedEnd, from, to)
-        fields.resolvedEnd += to - from
-      }
       field: for (;;) {
         while (at < end && this.#plain[bytes[at] as number] === 0) at++
         if (at >= end) break
         if (bytes[at] !== this.#quote) break
         // What was before the quote, if anything, is followed by what is inside.
-        if (at > from || quoted) collect(at)
+        if (at > from || quoted) {
+          if (out < 0) out = fields.resolvedEnd
+          keep(fields, from, at)
+        }
         quoted = true
         from = ++at
         for (;;) {
@@ -546,7 +551,8 @@ export class CsvSplitter extends LineSplitter {
             }
             const next = bytes[at + 1]
             if (at + 1 < end && (next === this.#escape || next === this.#quote)) {
-              collect(at)
+              if (out < 0) out = fields.resolvedEnd
+              keep(fields, from, at)
               from = at + 1
               at += 2
               continue
@@ -563,7 +569,8 @@ export class CsvSplitter extends LineSplitter {
                 break field
               }
             }
-            collect(at)
+            if (out < 0) out = fields.resolvedEnd
+            keep(fields, from, at)
             from = ++at
             continue field
           }
@@ -582,7 +589,7 @@ export class CsvSplitter extends LineSplitter {
       if (from >= 0) {
         if (out < 0) this.putPlain(fields, from, at)
         else {
-          collect(at)
+          keep(fields, from, at)
           this.put(fields, out, fields.resolvedEnd, rawStart, at, quoted)
         }
       }
@@ -598,6 +605,12 @@ export class CsvSplitter extends LineSplitter {
       return this.endAt(bytes, at, end, final)
     }
   }
+}
+
+/** Appends a part of a field to those that have been put together. */
+function keep(fields: CopyFields, from: number, to: number): void {
+  fields.bytes.copyWithin(fields.resolvedEnd, from, to)
+  fields.resolvedEnd += to - from
 }
 
 function badFormat(message: string): SqlError {

@@ -38,6 +38,8 @@ async function start(config: Config): Promise<void> {
     engine,
     database: config.database,
     snapshotCacheBytes: config.snapshotCacheBytes,
+    groupTimeoutMs: config.groupTimeoutMs,
+    copyDirectories: config.copyDirectories,
     autoCompact: config.autoCompact,
   })
   let listener: Awaited<ReturnType<typeof listen>>

@@ -12,6 +12,7 @@ export interface CommitDescription {
   /** Counts by Delta's names: `numOutputRows`, `numFiles`. */
   readonly metrics?: { readonly [name: string]: number | bigint }
   readonly userMetadata?: string
+  readonly tags?: { readonly [name: string]: string }
 }
 
 /** What the transaction knows beside the description. */
@@ -44,7 +45,9 @@ export function makeCommitInfo(description: CommitDescription, facts: CommitFact
     isBlindAppend: facts.isBlindAppend,
     operationMetrics: Object.fromEntries(metrics),
     ...(description.userMetadata === undefined ? {} : { userMetadata: description.userMetadata }),
-    ...(facts.tags === undefined ? {} : { tags: facts.tags }),
+    ...(facts.tags === undefined && description.tags === undefined
+      ? {}
+      : { tags: { ...description.tags, ...facts.tags } }),
     engineInfo: `Lakegate/${LAKEGATE_VERSION}`,
     txnId: facts.txnId,
   }

@@ -946,13 +946,26 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
+/** Characters that stand for something else in texts on their way to DuckDB; never written out. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is what they are.
+const MARKERS = /[\u0001\u0002]/g
+
 /** `text` as an SQL string literal. */
 export function quoteLiteral(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`
+  const quoted = text.replaceAll("'", "''")
+  if (text.search(MARKERS) < 0) return `'${quoted}'`
+  const escaped = quoted.replaceAll('\\', '\\\\')
+  return `E'${escaped.replace(MARKERS, (char) => `\\x0${char.charCodeAt(0)}`)}'`
 }
 
-/** `name` as a quoted SQL identifier. */
+/** `name` as a quoted SQL identifier; 0A000 for the control characters U+0001 and U+0002. */
 export function quoteIdentifier(name: string): string {
+  if (name.search(MARKERS) >= 0) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      'the control characters U+0001 and U+0002 are not supported in names',
+    )
+  }
   return `"${name.replaceAll('"', '""')}"`
 }
 

@@ -99,6 +99,7 @@ export const SqlState = {
   cannotConnectNow: '57P03',
   idleSessionTimeout: '57P05',
   ioError: '58030',
+  undefinedFile: '58P01',
   internalError: 'XX000',
   dataCorrupted: 'XX001',
 } as const

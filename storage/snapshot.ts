@@ -28,6 +28,7 @@ import {
   type ReplayStep,
   replaySteps,
 } from './log-segment.js'
+import { followTrail, type GroupTrail } from './group.js'
 import type { ObjectStore } from './object-store.js'
 import { parseSchemaString, type Schema } from './schema.js'
 import { requireReadable } from './table-features.js'
@@ -54,6 +55,8 @@ export interface Snapshot {
   readonly transactions: ReadonlyMap<string, SetTransaction>
   /** The configuration of each metadata domain, by its name; removed ones are left out. */
   readonly domains: ReadonlyMap<string, string>
+  /** What is known of commits that belong to groups. */
+  readonly groups: GroupTrail
 }
 
 /** Every live data file of `snapshot`, once. */
@@ -90,6 +93,7 @@ interface Replay {
   readonly added: Map<string, AddFile>
   readonly transactions: Map<string, SetTransaction>
   readonly domains: Map<string, string>
+  groups: GroupTrail
 }
 
 /**
@@ -188,6 +192,7 @@ export async function refreshSnapshot(
     added: new Map(),
     transactions: new Map(previous.transactions),
     domains: new Map(previous.domains),
+    groups: previous.groups,
   }
   const steps = commitSteps(previous.version + 1, target)
   return replayLog(store, previous.tablePath, replay, steps, target)
@@ -291,6 +296,7 @@ function emptyReplay(): Replay {
     added: new Map(),
     transactions: new Map(),
     domains: new Map(),
+    groups: { versions: new Map(), rolledBack: new Set(), loadedMs: Date.now() },
   }
 }
 
@@ -334,6 +340,7 @@ async function replayCommit(
 ): Promise<void> {
   const actions = await readCommit(store, `${tablePath}/${commitPath(version)}`)
   applyAll(replay, actions, store, tablePath)
+  replay.groups = followTrail(replay.groups, version, actions)
 }
 
 /** The order inside one commit means nothing: what it removes goes before what it adds. */
@@ -425,6 +432,7 @@ function finish(replay: Replay, store: ObjectStore, tablePath: string, version: 
     sizeBytes: replay.files.sizeBytes,
     transactions: replay.transactions,
     domains: replay.domains,
+    groups: replay.groups,
   }
 }
 

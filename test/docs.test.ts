@@ -53,6 +53,7 @@ describe('a wrong configuration', () => {
     [['--host=0.0.0.0'], 'set LAKEGATE_PASSWORD'],
     [['--memory-limit=lots'], 'number of bytes'],
     [['--nonsense=1'], 'unknown argument'],
+    [['--copy-dirs=/a:b'], 'list of absolute paths'],
     [['--tls-cert=a.pem'], 'must be given together'],
   ])('%j is refused in words', (flags, words) => {
     expect(() => readConfig(flags, {})).toThrow(ConfigError)

@@ -36,7 +36,7 @@ async function targetOf(
     throw notSupported('ALTER of temporary tables')
   }
   const context = session.queryContext()
-  const found = await session.gateway.catalog.resolve(name, context.searchPath)
+  const found = await session.catalog.resolve(name, context.searchPath)
   if (found?.kind === 'view') {
     throw new SqlError(
       SqlState.wrongObjectType,
@@ -163,7 +163,7 @@ function layerOf(relation: Relation): string {
 /**
  * The relation that is to get another name; null when there is none and it may be missing.
  *
- * 25001 inside a transaction block: names are the catalog's, which no block's ROLLBACK takes back.
+ * 0A000 in a block that changes a table; others keep the new name to themselves until COMMIT.
  */
 async function relationOf(
   { session, statement }: StatementCall,
@@ -171,18 +171,12 @@ async function relationOf(
   missingOk: boolean,
   kind: 'OBJECT_TABLE' | 'OBJECT_VIEW',
 ): Promise<Relation | null> {
-  const words = kind === 'OBJECT_TABLE' ? 'ALTER TABLE' : 'ALTER VIEW'
   const name = [range.schemaname, range.relname].filter((part) => part !== undefined).map(String)
   if (temporaryTableNamed(session, name) !== undefined) {
     throw notSupported('ALTER of temporary tables')
   }
-  if (session.inExplicitBlock) {
-    throw new SqlError(
-      SqlState.activeSqlTransaction,
-      `${words} … RENAME and SET SCHEMA cannot run inside a transaction block`,
-    )
-  }
-  const found = await session.gateway.catalog.resolve(name, session.settings.searchPath())
+  if (session.inExplicitBlock) await session.openBlock().draftCatalog(session.gateway)
+  const found = await session.catalog.resolve(name, session.settings.searchPath())
   if (found?.kind === 'table' && kind === 'OBJECT_VIEW') {
     throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a view`)
   }
@@ -223,7 +217,7 @@ async function renameViewColumn(
     )
   }
   const columns = view.columns.with(at, to)
-  await session.gateway.catalog.createView({ ...view, columns }, true)
+  await session.catalog.createView({ ...view, columns }, true)
 }
 
 async function comment(call: StatementCall): Promise<Execution> {
@@ -231,7 +225,7 @@ async function comment(call: StatementCall): Promise<Execution> {
   session.requireWritable('COMMENT')
   const text = typeof fields.comment === 'string' && fields.comment !== '' ? fields.comment : null
   const path = session.settings.searchPath()
-  const { catalog } = session.gateway
+  const { catalog } = session
   switch (fields.objtype) {
     case 'OBJECT_SCHEMA':
       await catalog.comment(stringOf(fields.object) ?? '', null, text)

@@ -2,22 +2,32 @@
 
 import type { AddFile } from '../../storage/actions.js'
 import { writeDataFiles } from '../../storage/data-file.js'
-import { resolvePath } from '../../storage/file-path.js'
+import { type EngineConnection, quoteLiteral } from '../../storage/engine.js'
 import { SqlError, SqlState } from '../../storage/errors.js'
+import { escapeGlob, resolvePath } from '../../storage/file-path.js'
+import type { ObjectStore, Staging } from '../../storage/object-store.js'
 import type { Snapshot } from '../../storage/snapshot.js'
+import { requireWritable } from '../../storage/table-protocol.js'
 import { replaceMarkers } from '../analysis.js'
-import { copiedRows, copyInPlan } from '../copy-in.js'
+import {
+  copiedRows,
+  type CopyInPlan,
+  copyInPlan,
+  type CopySources,
+  fileSources,
+  stagedSources,
+} from '../copy-in.js'
 import { CopyLoad, type LoadTarget } from '../copy-load.js'
+import { FULFILLED } from '../fulfilled.js'
 import { numberParameters } from '../parameter-marker.js'
 import type { Execution } from '../portal.js'
-import { analyze, type QueryContext } from '../query.js'
+import { analyze } from '../query.js'
 import { notSupported } from '../refusal.js'
 import type { CopyIn, CopyInSource } from '../result.js'
-import type { SessionContext } from '../session-context.js'
 import type { StatementCall } from '../statement-kind.js'
-import type { Node } from '../syntax-tree.js'
+import { listOf, type Node } from '../syntax-tree.js'
 import { TableChange } from '../table-change.js'
-import { type TargetColumn, targetColumns } from '../target-table.js'
+import { constraintsOf, type TargetColumn, targetColumns } from '../target-table.js'
 import { nameOf, rulesOf, targetsOf } from '../temporary-change.js'
 import { findTarget } from '../write-target.js'
 import { temporaryTarget } from './temporary-table.js'
@@ -25,37 +35,45 @@ import { temporaryTarget } from './temporary-table.js'
 /** Begins a COPY FROM: the server feeds it. */
 export async function copyFrom(call: StatementCall): Promise<Execution> {
   const { session, fields, cancellation } = call
-  const source = sourceOf(session, fields)
+  const source = await sourceOf(call)
   const into = await destination(call)
-  const plan = copyInPlan(fields, into.name.name, into.columns)
-  if (plan.format.format === 'parquet' || plan.format.format === 'arrow') {
-    throw notSupported(`COPY FROM in ${plan.format.format}`)
+  const hasChecks = constraintsOf(into.rules).length > 0
+  const plan = copyInPlan(fields, into.name.name, into.columns, hasChecks)
+  const { format, verbosity } = plan.format
+  if (format === 'arrow') {
+    throw notSupported('COPY FROM in arrow', 'Use FORMAT parquet, csv or binary.')
   }
-  const sql = await rowsText(call, plan, into)
-  const load = new CopyLoad(session.pool, plan.stage, into.target(sql), cancellation)
+  const sink =
+    format === 'parquet' ? new ParquetSink(call, into, plan) : await rowSink(call, into, plan)
   const copy: CopyIn = {
     table: into.name.name,
     columns: plan.columns,
     format: plan.format,
     style: session.outputStyle,
     source,
+    withLines: plan.withLines,
     cancellation,
-    append: (batch) => load.append(batch),
-    spool: () => Promise.reject(notSupported('spooling')),
+    append: (batch) => sink.append(batch),
+    spool: (file, bytes) => sink.spool(file, bytes),
     finish: async (rejected) => {
-      const rowCount = await load.finish()
-      if (rejected > 0 && plan.format.verbosity !== 'silent') {
+      const rowCount = await sink.finish()
+      if (rejected > 0 && verbosity !== 'silent') {
         session.notice(SqlState.successfulCompletion, skipped(rejected))
       }
       return `COPY ${rowCount}`
     },
     abort: async (thrown) => {
-      await load.abort()
+      await sink.abort()
       return thrown
     },
     notice: (message, context) => session.notice(SqlState.successfulCompletion, message, context),
   }
   return { kind: 'copy-in', copy }
+}
+
+type Sink = Pick<CopyIn, 'append' | 'spool'> & {
+  finish(): Promise<number>
+  abort(): Promise<void>
 }
 
 function skipped(rows: number): string {
@@ -64,7 +82,7 @@ function skipped(rows: number): string {
     : `${rows} rows were skipped due to data type incompatibility`
 }
 
-function sourceOf(_session: SessionContext, fields: Node): CopyInSource {
+async function sourceOf({ session, fields }: StatementCall): Promise<CopyInSource> {
   if (fields.is_program === true) {
     throw new SqlError(
       SqlState.insufficientPrivilege,
@@ -72,12 +90,12 @@ function sourceOf(_session: SessionContext, fields: Node): CopyInSource {
       { hint: "Use COPY … FROM STDIN or psql's \\copy." },
     )
   }
-  if (fields.filename !== undefined) {
-    throw new SqlError(SqlState.insufficientPrivilege, 'permission denied to COPY from a file', {
-      hint: "Use COPY … FROM STDIN or psql's \\copy.",
-    })
-  }
-  return 'client'
+  if (typeof fields.filename !== 'string') return 'client'
+  const { importFiles } = session.gateway
+  const paths = await importFiles.find(fields.filename)
+  return (async function* () {
+    for (const path of paths) yield importFiles.read(path)
+  })()
 }
 
 /** The table that is filled. */
@@ -85,8 +103,12 @@ interface Destination {
   readonly name: { readonly layer: string; readonly name: string }
   readonly columns: readonly TargetColumn[]
   readonly rules: Pick<Snapshot, 'metadata' | 'schema'>
-  /** Where rows go that `sql`, a query over the STAGE, makes. */
-  readonly target: (sql: (stage: string) => string) => LoadTarget
+  /** The folder in which what is on its way may be kept. */
+  readonly folder: string
+  /** Takes the rows that `sql` makes, and answers how many. */
+  readonly write: (connection: EngineConnection, sql: string) => Promise<number>
+  readonly apply: () => void
+  readonly undo: () => Promise<void>
 }
 
 async function destination({ session, statement, fields }: StatementCall): Promise<Destination> {
@@ -96,72 +118,228 @@ async function destination({ session, statement, fields }: StatementCall): Promi
       name: nameOf(own),
       columns: targetsOf(own),
       rules: rulesOf(own),
-      target: (sql) => ({
-        write: (connection, stage) =>
-          session.temporary.insert(
-            own,
-            connection,
-            { sql: sql(stage), values: [] },
-            (_, rowCount) => Promise.resolve(rowCount),
-          ),
-        apply: () => {},
-        // The rows are taken back with the statement's transaction.
-        undo: () => Promise.resolve(),
-      }),
+      folder: '',
+      write: (connection, sql) =>
+        session.temporary.insert(own, connection, { sql, values: [] }, (_, rowCount) =>
+          Promise.resolve(rowCount),
+        ),
+      apply: () => {},
+      // The rows are taken back with the statement's transaction.
+      undo: () => Promise.resolve(),
     }
   }
   const context = session.queryContext()
   const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
   const change = context.block.changing(table, 'COPY FROM', () => new TableChange(table, snapshot))
-  return {
-    name: table,
-    columns: targetColumns(snapshot.schema),
-    rules: snapshot,
-    target: (sql) => lakeTarget(context, snapshot, change, sql),
+  const { tablePath, protocol, metadata, schema } = snapshot
+  // Refused before hours of data have been sent, not when they are to be committed.
+  requireWritable(tablePath, protocol, metadata, schema, FULFILLED)
+  const columns = targetColumns(schema)
+  if (columns.some(({ identity }) => identity !== undefined)) {
+    throw notSupported('COPY FROM into a table with identity columns', 'Use INSERT.')
   }
-}
-
-function lakeTarget(
-  { gateway: { store } }: QueryContext,
-  snapshot: Snapshot,
-  change: TableChange,
-  sql: (stage: string) => string,
-): LoadTarget {
+  const { store } = context.gateway
   const adds: AddFile[] = []
   return {
-    write: async (connection, stage) => {
-      const written = await writeDataFiles(store, connection, snapshot, { query: sql(stage) })
+    name: table,
+    columns,
+    rules: snapshot,
+    folder: snapshot.tablePath,
+    write: async (connection, query) => {
+      const written = await writeDataFiles(store, connection, snapshot, { query })
       adds.push(...written.files)
       return written.rowCount
     },
     apply: () => change.apply({ operation: 'WRITE', adds }),
-    undo: async () => {
-      // No version of the table names them, so nobody can be reading them.
-      for (const { path } of adds) await store.delete(resolvePath(store, snapshot.tablePath, path))
-    },
+    undo: () => removeFiles(store, snapshot.tablePath, adds),
   }
+}
+
+/** Removes files that no version of the table names, so that nobody can be reading them. */
+async function removeFiles(
+  store: ObjectStore,
+  tablePath: string,
+  adds: readonly AddFile[],
+): Promise<void> {
+  for (const { path } of adds) await store.delete(resolvePath(store, tablePath, path))
 }
 
 /** The text that makes the table's rows of a stage's. */
 async function rowsText(
-  { session, statement, fields, cancellation }: StatementCall,
-  plan: ReturnType<typeof copyInPlan>,
+  { session, statement, fields }: StatementCall,
   { name, rules, columns }: Destination,
+  sources: CopySources,
+  hasDefaults: boolean,
+  connection: EngineConnection,
 ): Promise<(stage: string) => string> {
   const context = session.queryContext()
-  return context.pool.with(async (connection) => {
-    connection.attach(cancellation)
+  const { query } = await analyze(statement, [], [], context, connection, true, (analysis) =>
+    copiedRows(analysis, fields, sources, name, rules, columns, hasDefaults),
+  )
+  return (stage) =>
+    numberParameters(
+      replaceMarkers(query.sql, () => stage),
+      [],
+    ).sql
+}
+
+type Plan = CopyInPlan & { readonly targets: readonly TargetColumn[] }
+
+/** Rows that the server decodes. */
+async function rowSink(call: StatementCall, into: Destination, plan: Plan): Promise<Sink> {
+  const { session, cancellation } = call
+  const hasDefaults = plan.format.defaultText !== null
+  const sources = stagedSources(plan.targets)
+  const sql = await session.pool.with((connection) =>
+    rowsText(call, into, sources, hasDefaults, connection),
+  )
+  const target: LoadTarget = {
+    write: async (connection, stage) => {
+      try {
+        return await into.write(connection, sql(stage))
+      } catch (thrown) {
+        if (!plan.withLines) throw thrown
+        throw await located(thrown, connection, stage, sql, into.name.name)
+      }
+    },
+    apply: into.apply,
+    undo: into.undo,
+  }
+  const load = new CopyLoad(session.gateway.engine, session.pool, plan.stage, target, cancellation)
+  return {
+    append: (batch) => load.append(batch),
+    spool: () => Promise.reject(new Error('assertion failed: rows are not spooled')),
+    finish: () => load.finish(),
+    abort: () => load.abort(),
+  }
+}
+
+/**
+ * The error of rows that the engine refused, with the line of the first of them.
+ *
+ * The engine does not tell rows apart, so it is asked again for fewer and fewer of them.
+ */
+async function located(
+  thrown: unknown,
+  connection: EngineConnection,
+  stage: string,
+  sql: (stage: string) => string,
+  table: string,
+): Promise<unknown> {
+  if (!(thrown instanceof SqlError) || !/^2[23]/.test(thrown.sqlState)) return thrown
+  const fails = async (count: number): Promise<SqlError | null> => {
+    const first = `(SELECT * FROM ${stage} WHERE rowid < ${count})`
     try {
-      const { query } = await analyze(statement, [], [], context, connection, true, (analysis) =>
-        copiedRows(analysis, fields, plan, name, rules, columns),
-      )
-      return (stage) =>
-        numberParameters(
-          replaceMarkers(query.sql, () => stage),
-          [],
-        ).sql
-    } finally {
-      connection.attach(undefined)
+      await connection.run(`COPY (${sql(first)}\n) TO '/dev/null' (FORMAT csv)`)
+      return null
+    } catch (other) {
+      if (other instanceof SqlError && other.sqlState === thrown.sqlState) return other
+      throw other
     }
+  }
+  try {
+    const [[rowCount] = []] = await connection.query(`SELECT count(*) FROM ${stage}`)
+    let good = 0
+    let bad = Number(rowCount ?? 0)
+    let error = await fails(bad)
+    if (error === null) return thrown
+    while (bad - good > 1) {
+      const middle = Math.floor((good + bad) / 2)
+      const found = await fails(middle)
+      if (found === null) good = middle
+      else [bad, error] = [middle, found]
+    }
+    const [[line] = []] = await connection.query(
+      `SELECT line FROM ${stage} WHERE rowid = ${bad - 1}`,
+    )
+    return error.within(`COPY ${table}, line ${line}`)
+  } catch {
+    return thrown
+  }
+}
+
+/** Parquet files that the engine reads once they are whole. */
+class ParquetSink implements Sink {
+  readonly #call: StatementCall
+  readonly #into: Destination
+  readonly #plan: Plan
+  #staging: Staging | undefined
+  #files = 0
+
+  constructor(call: StatementCall, into: Destination, plan: Plan) {
+    this.#call = call
+    this.#into = into
+    this.#plan = plan
+  }
+
+  append(): Promise<void> {
+    return Promise.reject(new Error('assertion failed: Parquet is not decoded here'))
+  }
+
+  async spool(file: number, bytes: Uint8Array): Promise<void> {
+    this.#call.cancellation.check()
+    const { store } = this.#call.session.gateway
+    this.#staging ??= await store.openStaging(this.#into.folder)
+    this.#files = file + 1
+    await this.#staging.append(`copy-${file}.parquet`, bytes)
+  }
+
+  async finish(): Promise<number> {
+    const { session, cancellation } = this.#call
+    const folder = this.#staging?.engineUrl
+    let rowCount = 0
+    await session.pool.with(async (connection) => {
+      connection.attach(cancellation)
+      try {
+        for (let file = 0; folder !== undefined && file < this.#files; file++) {
+          rowCount += await this.#take(connection, `${folder}/copy-${file}.parquet`)
+        }
+      } finally {
+        connection.attach(undefined)
+      }
+    })
+    cancellation.check()
+    if (this.#files === 0) throw notParquet(undefined)
+    this.#into.apply()
+    await this.#staging?.discard()
+    return rowCount
+  }
+
+  async #take(connection: EngineConnection, path: string): Promise<number> {
+    const { targets } = this.#plan
+    const listed = listOf(this.#call.fields.attlist).length > 0
+    const relation = `read_parquet(${quoteLiteral(escapeGlob(path))}, hive_partitioning = false)`
+    let columns: Awaited<ReturnType<EngineConnection['prepare']>>['columns']
+    try {
+      const prepared = await connection.prepare(`SELECT * FROM ${relation}`)
+      columns = prepared.columns
+      prepared.destroy()
+    } catch (thrown) {
+      throw notParquet(thrown)
+    }
+    const sources = fileSources(columns, targets, this.#into.name.name, listed)
+    const sql = await rowsText(this.#call, this.#into, sources, false, connection)
+    return this.#into.write(connection, sql(relation))
+  }
+
+  async abort(): Promise<void> {
+    await this.#staging?.discard()
+    await this.#into.undo()
+  }
+}
+
+function notParquet(cause: unknown): unknown {
+  if (cause instanceof SqlError && !FILE_FAULTS.has(cause.sqlState)) return cause
+  return new SqlError(SqlState.badCopyFileFormat, 'COPY data is not a valid Parquet file', {
+    cause,
   })
 }
+
+/** What the engine calls files that it cannot read. */
+const FILE_FAULTS: ReadonlySet<string> = new Set([
+  SqlState.ioError,
+  SqlState.invalidParameterValue,
+  SqlState.internalError,
+  SqlState.dataException,
+  SqlState.featureNotSupported,
+])

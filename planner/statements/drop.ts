@@ -1,29 +1,136 @@
-/** DROP: which kind of object is to go. */
+/** DROP TABLE, DROP VIEW and DROP SCHEMA. */
 
+import type { Relation } from '../../catalog/catalog.js'
+import { SqlError, SqlState } from '../../storage/errors.js'
+import { layerRemoval, type Removal, removalOf } from '../drop-relations.js'
 import type { Execution } from '../portal.js'
+import { command } from '../ready-rows.js'
 import { notSupported } from '../refusal.js'
 import type { SessionContext } from '../session-context.js'
 import type { StatementKind } from '../statement-kind.js'
-import { listOf, namesOf, nodeOf } from '../syntax-tree.js'
-import { dropTables } from './temporary-table.js'
-import { dropViews } from './view.js'
-
-type Drop = (
-  session: SessionContext,
-  names: readonly (readonly string[])[],
-  missingOk: boolean,
-) => Promise<Execution>
-
-const DROPS: ReadonlyMap<string, Drop> = new Map([
-  ['OBJECT_TABLE', dropTables],
-  ['OBJECT_VIEW', dropViews],
-])
+import { listOf, namesOf, nodeOf, stringOf } from '../syntax-tree.js'
+import { temporaryTableNamed } from './temporary-table.js'
 
 export const DROP: StatementKind = {
   open: ({ session, fields }) => {
-    const drop = DROPS.get(String(fields.removeType))
-    if (drop === undefined) throw notSupported('DROP of this kind of object')
-    const names = listOf(fields.objects).map((object) => namesOf(nodeOf(object, 'List')?.items))
-    return drop(session, names, fields.missing_ok === true)
+    const objects = listOf(fields.objects)
+    const missingOk = fields.missing_ok === true
+    const cascade = fields.behavior === 'DROP_CASCADE'
+    switch (fields.removeType) {
+      case 'OBJECT_TABLE':
+      case 'OBJECT_VIEW': {
+        const kind = fields.removeType === 'OBJECT_TABLE' ? 'table' : 'view'
+        const names = objects.map((object) => namesOf(nodeOf(object, 'List')?.items))
+        return dropRelations(session, kind, names, missingOk, cascade)
+      }
+      case 'OBJECT_SCHEMA': {
+        const names = objects.map((object) => stringOf(object) ?? '')
+        return dropLayers(session, names, missingOk, cascade, 'DROP SCHEMA')
+      }
+      default:
+        throw notSupported('DROP of this kind of object')
+    }
   },
+}
+
+/** 25001 inside of a transaction block, for what changes the catalog at once. */
+export function requireNoBlock(session: SessionContext, what: string): void {
+  if (!session.inExplicitBlock) return
+  throw new SqlError(SqlState.activeSqlTransaction, `${what} cannot run inside a transaction block`)
+}
+
+/**
+ * Drops tables or views by name; 42P01 for one that does not exist unless `missingOk`, 42809 for one
+ * of the other kind, 2BP01 for one that views depend on unless `cascade`.
+ *
+ * All go or none. A table of the lake leaves the catalog, its log and files stay; 25001 inside a
+ * transaction block.
+ */
+async function dropRelations(
+  session: SessionContext,
+  kind: 'table' | 'view',
+  names: readonly (readonly string[])[],
+  missingOk: boolean,
+  cascade: boolean,
+): Promise<Execution> {
+  const tag = kind === 'table' ? 'DROP TABLE' : 'DROP VIEW'
+  session.requireWritable(tag)
+  const { catalog } = session
+  const relations: Relation[] = []
+  const temporary: string[] = []
+  for (const name of names) {
+    const own = kind === 'table' ? temporaryTableNamed(session, name) : undefined
+    if (own !== undefined) {
+      temporary.push(own.name)
+      continue
+    }
+    const found = await catalog.resolve(name, session.settings.searchPath())
+    if (found === null) session.missing(kind, name, missingOk)
+    else if (found.kind !== kind) {
+      const other = kind === 'table' ? 'DROP VIEW to remove a view' : 'DROP TABLE to remove a table'
+      throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a ${kind}`, {
+        hint: `Use ${other}.`,
+      })
+    } else relations.push(found)
+  }
+  if (relations.some((relation) => relation.kind === 'table')) requireNoBlock(session, tag)
+  if (relations.length > 0) {
+    const removal = await removalOf(relations, cascade, session.queryContext())
+    await catalog.remove(removal)
+    tell(session, removal)
+  }
+  for (const name of temporary) session.temporary.drop(name)
+  return command(tag)
+}
+
+/**
+ * Drops layers; 3F000 for one that does not exist unless `missingOk`, 2BP01 for one with something in
+ * it unless `cascade`, 25001 inside a transaction block.
+ */
+export async function dropLayers(
+  session: SessionContext,
+  names: readonly string[],
+  missingOk: boolean,
+  cascade: boolean,
+  tag: string,
+): Promise<Execution> {
+  session.requireWritable(tag)
+  requireNoBlock(session, tag)
+  const { catalog } = session
+  const known = await catalog.layers()
+  for (const name of names) {
+    if (known.includes(name)) continue
+    const message = `schema "${name}" does not exist`
+    if (!missingOk) throw new SqlError(SqlState.invalidSchemaName, message)
+    session.notice(SqlState.successfulCompletion, `${message}, skipping`)
+  }
+  const layers = [...new Set(names)].filter((name) => known.includes(name))
+  if (layers.length > 0) {
+    const removal = await layerRemoval(layers, cascade, session.queryContext())
+    await catalog.remove(removal)
+    tell(session, removal)
+  }
+  return command(tag)
+}
+
+function tell(session: SessionContext, { tables, cascaded }: Removal): void {
+  const [only] = cascaded
+  if (cascaded.length > 1) {
+    session.notice(
+      SqlState.successfulCompletion,
+      `drop cascades to ${cascaded.length} other objects`,
+      undefined,
+      { detail: cascaded.map((one) => `drop cascades to ${one}`).join('\n') },
+    )
+  } else if (only !== undefined) {
+    session.notice(SqlState.successfulCompletion, `drop cascades to ${only}`)
+  }
+  for (const { layer, name, path } of tables) {
+    session.notice(
+      SqlState.successfulCompletion,
+      `the log and files of table "${layer}.${name}" stay in "${path}"`,
+      undefined,
+      { hint: 'UNDROP TABLE brings it back.' },
+    )
+  }
 }

@@ -93,6 +93,6 @@ async function explainInsert(
         ...rows.flatMap((row) => String(row.at(-1) ?? '').split('\n')),
       ]
     },
-    (analysis) => planInsert(analysis, fields, table, snapshot),
+    (analysis) => planInsert(analysis, fields, table, snapshot, undefined, statement.insertOptions),
   )
 }

@@ -74,7 +74,8 @@ async function explain(call: StatementCall): Promise<Execution> {
     }
   }
   if (!isQuery(statement.tree)) throw notSupported('EXPLAIN of this statement')
-  if (routeOf(statement, session.catalogSession()) === 'catalog') {
+  const isEngine = statement.engineQuery !== undefined
+  if (!isEngine && routeOf(statement, session.catalogSession()) === 'catalog') {
     const whole = call.statement
     const opened = await openCatalogQuery(
       whole,

@@ -27,6 +27,7 @@ export const INSERT: StatementKind = {
   open: ({ session, statement, fields, values, oids, cancellation }) => {
     const table = temporaryTarget(session, fields)
     const context = session.queryContext()
+    const upsert = rowChangeKind(statement, fields)
     const { byName, overwrite, replaceWhere } = statement.insertOptions
     const isPlain = !byName && !overwrite && replaceWhere === undefined
     if (table !== undefined && !isPlain) {
@@ -35,7 +36,6 @@ export const INSERT: StatementKind = {
     if (fields.onConflictClause !== undefined && !isPlain) {
       throw notSupported('ON CONFLICT with OVERWRITE, BY NAME and REPLACE WHERE')
     }
-    const upsert = rowChangeKind(statement, fields)
     if (table === undefined && upsert !== undefined) {
       return runRowChange({ statement, fields, values, oids, context, cancellation }, upsert)
     }

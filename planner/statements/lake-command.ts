@@ -2,12 +2,14 @@
 
 import { Oid } from '../../catalog/pg-types.js'
 import type { TableName } from '../../catalog/catalog.js'
+import { clusteringColumns } from '../../storage/clustering.js'
 import { scalarType } from '../../storage/engine-type.js'
 import type { Scalar } from '../../storage/engine-value.js'
 import { listCommits, readCommitInfo, type Snapshot } from '../../storage/snapshot.js'
 import { propertyName } from '../../storage/table-property.js'
 import { sparkColumnType, sparkTypeName } from '../../storage/type-name.js'
 import { deltaTypeOf } from '../create-table.js'
+import type { CatalogCommand } from '../catalog-command.js'
 import type { LakeCommand } from '../lake-syntax.js'
 import { parseStatements } from '../parse.js'
 import type { MaintenanceCommand } from '../maintenance-syntax.js'
@@ -20,6 +22,7 @@ import type { SessionContext } from '../session-context.js'
 import { type SqlType, sqlType, typeName } from '../sql-type.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
 import { findTarget } from '../write-target.js'
+import { catalogColumns, runCatalogCommand } from './catalog-command.js'
 import { OPTIMIZE_COLUMNS, optimize } from './optimize.js'
 import { RESTORE_COLUMNS, restore } from './restore.js'
 import { VACUUM_COLUMNS, vacuum } from './vacuum.js'
@@ -49,13 +52,30 @@ async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execu
     case 'restore':
       return restore(call, lakeCommand)
     default:
+      if (!isOwn(lakeCommand)) return runCatalogCommand(session, lakeCommand)
       return readyRows(columnsOf(lakeCommand) ?? [], await rowsOf(session, lakeCommand))
   }
 }
 
+type OwnCommand = Exclude<
+  LakeCommand,
+  CatalogCommand | MaintenanceCommand | { kind: 'unsupported' }
+>
+
+const OWN: ReadonlySet<string> = new Set<OwnCommand['kind']>([
+  'describe-history',
+  'describe-detail',
+  'describe-table',
+  'show-properties',
+])
+
+function isOwn(lakeCommand: OwnCommand | CatalogCommand): lakeCommand is OwnCommand {
+  return OWN.has(lakeCommand.kind)
+}
+
 async function rowsOf(
   session: SessionContext,
-  lakeCommand: Exclude<LakeCommand, MaintenanceCommand | { kind: 'unsupported' }>,
+  lakeCommand: OwnCommand,
 ): Promise<readonly Scalar[][]> {
   switch (lakeCommand.kind) {
     case 'describe-history':
@@ -71,7 +91,7 @@ async function rowsOf(
 
 /** A table that others see too, by its name. */
 async function committed(session: SessionContext, name: readonly string[]): Promise<TableName> {
-  const found = await session.gateway.catalog.resolve(name, session.settings.searchPath())
+  const found = await session.catalog.resolve(name, session.settings.searchPath())
   if (found?.kind !== 'table') throw undefinedRelation(name)
   return found.table
 }
@@ -146,7 +166,7 @@ async function detail(session: SessionContext, table: TableName): Promise<Scalar
     modifiedMs === undefined ? null : BigInt(modifiedMs) * 1000n,
     BigInt(snapshot.version),
     metadata.partitionColumns.join(', '),
-    clusteringColumns(snapshot).join(', '),
+    (clusteringColumns(snapshot) ?? []).join(', '),
     BigInt(snapshot.files.length),
     BigInt(snapshot.sizeBytes),
     JSON.stringify(metadata.configuration),
@@ -154,21 +174,6 @@ async function detail(session: SessionContext, table: TableName): Promise<Scalar
     protocol.minWriterVersion,
     features.sort().join(', '),
   ]
-}
-
-/** Columns by which the table is clustered, by the names they have now. */
-function clusteringColumns({ domains, schema }: Snapshot): readonly string[] {
-  const text = domains.get('delta.clustering')
-  if (text === undefined) return []
-  const { clusteringColumns: paths } = JSON.parse(text) as {
-    readonly clusteringColumns?: readonly (readonly string[])[]
-  }
-  return (paths ?? []).map(([first, ...rest]) => {
-    const field = schema.fields.find(
-      (one) => (one.metadata['delta.columnMapping.physicalName'] ?? one.name) === first,
-    )
-    return [field?.name ?? first, ...rest].join('.')
-  })
 }
 
 /** As Spark describes tables: columns, then the partition's, then what the table is. */
@@ -182,7 +187,7 @@ async function described(
     return temporary.columns.map((column) => [column.name, shownType(column.type), null])
   }
   const context = session.queryContext()
-  const found = await session.gateway.catalog.resolve(name, context.searchPath)
+  const found = await session.catalog.resolve(name, context.searchPath)
   if (found?.kind === 'view') {
     const [statement] = parseStatements(found.view.definition)
     if (statement === undefined) throw undefinedRelation(name)
@@ -305,5 +310,7 @@ function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
       return lakeCommand.dryRun ? VACUUM_COLUMNS : null
     case 'unsupported':
       return null
+    default:
+      return catalogColumns(lakeCommand)
   }
 }

@@ -75,6 +75,7 @@ async function routed<T>(
   lake: () => Promise<T>,
   catalog: () => Promise<T>,
 ): Promise<T> {
+  if (statement.engineQuery !== undefined) return lake()
   const route = routeOf(statement, session.catalogSession())
   if (route === 'catalog') return catalog()
   try {

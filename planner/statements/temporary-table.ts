@@ -1,4 +1,4 @@
-/** Tables of the session and of the lake told apart; DROP TABLE and TRUNCATE of both. */
+/** Tables of the session and of the lake told apart; TRUNCATE of both. */
 
 import { SqlError, SqlState } from '../../storage/errors.js'
 import { runTruncate } from '../truncate.js'
@@ -42,38 +42,6 @@ function rangeName(range: Node | undefined): string[] {
   return [range?.schemaname, range?.relname].filter(
     (part): part is string => typeof part === 'string',
   )
-}
-
-/**
- * Drops tables by name; 42P01 for one that does not exist unless `missingOk`, 42809 for a view.
- *
- * A table of the lake leaves the catalog, its log and files stay; 25001 inside a transaction block.
- */
-export async function dropTables(
-  session: SessionContext,
-  names: readonly (readonly string[])[],
-  missingOk: boolean,
-): Promise<Execution> {
-  session.requireWritable('DROP TABLE')
-  const { catalog } = session.gateway
-  for (const name of names) {
-    const table = temporaryTableNamed(session, name)
-    if (table !== undefined) {
-      session.temporary.drop(table.name)
-      continue
-    }
-    const found = await catalog.resolve(name, session.settings.searchPath())
-    if (found === null) session.missing('table', name, missingOk)
-    else if (found.kind === 'view') {
-      throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a table`)
-    } else if (session.inExplicitBlock) {
-      throw new SqlError(
-        SqlState.activeSqlTransaction,
-        'DROP TABLE cannot run inside a transaction block',
-      )
-    } else await catalog.remove({ tables: [found.table] })
-  }
-  return command('DROP TABLE')
 }
 
 async function truncate({ session, statement, fields }: StatementCall): Promise<Execution> {

@@ -5,7 +5,6 @@ import type { Execution } from '../portal.js'
 import { describeQuery } from '../query.js'
 import { command } from '../ready-rows.js'
 import { notSupported } from '../refusal.js'
-import type { SessionContext } from '../session-context.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
 import { namesOf, type Node } from '../syntax-tree.js'
 import { withStarsWrittenOut } from '../star-expansion.js'
@@ -29,7 +28,7 @@ async function createView(call: StatementCall): Promise<Execution> {
   }
   const columns = described.columns.map(({ name }, i) => given[i] ?? name)
   requireDistinct(columns)
-  await session.gateway.catalog.createView(
+  await session.catalog.createView(
     {
       layer:
         typeof range.schemaname === 'string'
@@ -48,23 +47,4 @@ function requireDistinct(columns: readonly string[]): void {
   const twice = columns.find((name, i) => columns.indexOf(name) !== i)
   if (twice === undefined) return
   throw new SqlError(SqlState.duplicateColumn, `column "${twice}" specified more than once`)
-}
-
-/** Drops views by name; 42P01 for one that does not exist unless `missingOk`, 42809 for a table. */
-export async function dropViews(
-  session: SessionContext,
-  names: readonly (readonly string[])[],
-  missingOk: boolean,
-): Promise<Execution> {
-  session.requireWritable('DROP VIEW')
-  const { catalog } = session.gateway
-  for (const name of names) {
-    const found = await catalog.resolve(name, session.settings.searchPath())
-    if (found?.kind === 'table') {
-      throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a view`)
-    }
-    if (found !== null) await catalog.remove({ views: [found.view] })
-    else session.missing('view', name, missingOk)
-  }
-  return command('DROP VIEW')
 }

@@ -86,8 +86,8 @@ export const ALTERED = {
   },
 }
 
-/** Makes the tables in `folder`, which is a layer of the lake beside it. */
-export async function writeAlteredTables(folder) {
+/** Makes `tables` in `folder`, which is a layer of the lake beside it. */
+export async function writeBySql(folder, tables) {
   const lake = dirname(folder)
   const engine = await Engine.open({ allowedDirectories: [lake] })
   const gateway = await Gateway.open({
@@ -107,9 +107,9 @@ export async function writeAlteredTables(folder) {
     database: 'lake',
   })
   await client.connect()
-  for (const [name, { statements }] of Object.entries(ALTERED)) {
+  for (const [name, { statements }] of Object.entries(tables)) {
     for (const statement of statements) {
-      await client.query(statement.replaceAll(/\bT\b/g, `"${basename(folder)}".${name}`))
+      await client.query(statement.replaceAll(/\bT(?=\b|_)/g, `"${basename(folder)}".${name}`))
     }
   }
   await client.end()

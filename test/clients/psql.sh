@@ -16,6 +16,14 @@ check 'travels in time' 'open|400' q -c 'SELECT status, count(*) FROM silver.ord
 check 'counts without deleted rows' '1133' q -c 'SELECT count(*) FROM silver.orders'
 check 'copies csv' $'1,x\n2,' q -c "COPY (SELECT 1, 'x' UNION ALL SELECT 2, NULL ORDER BY 1) TO STDOUT (FORMAT csv)"
 check 'copies text with escapes' 'a\tb' q -c "COPY (SELECT E'a\tb') TO STDOUT"
+file=$(mktemp)
+printf 'a,b\n1,"x, y"\n2,\n' >"$file"
+check 'copies csv in' $'CREATE TABLE\nCOPY 2\n1|x, y\n2|' q -c 'CREATE TEMP TABLE c (a int, b text)' -c "\\copy c FROM '$file' (FORMAT csv, HEADER)" -c 'SELECT * FROM c ORDER BY a'
+printf 'oops,x\n' >"$file"
+check 'tells the line of a bad row' $'CREATE TABLE\nERROR:  invalid input syntax for type integer: "oops"\nCONTEXT:  COPY c, line 1, column a: "oops"' psql -X -A -t -c 'CREATE TEMP TABLE c (a int, b text)' -c "\\copy c FROM '$file' (FORMAT csv)"
+printf '%s\n' 'CREATE TEMP TABLE c (a int, b text);' 'COPY c FROM STDIN;' $'7\tq\\tr' '\.' 'SELECT a, length(b) FROM c;' >"$file"
+check 'copies text from standard input' $'CREATE TABLE\nCOPY 1\n7|3' q -f "$file"
+rm "$file"
 check 'tells the code of an error' 'ERROR:  22012' q -c 'SELECT 1/0'
 check 'describes a query' $'a|integer\nb|text' bash -c "echo \"SELECT 1 AS a, 'x'::text AS b \\\\gdesc\" | psql -X -A -t"
 check 'lists the tables of a layer' $'silver|customers|table|lakegate\nsilver|orders|table|lakegate' q -c '\dt silver.*'

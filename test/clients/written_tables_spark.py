@@ -6,6 +6,7 @@ import shutil
 
 from checks import check, finish
 from delta import configure_spark_with_delta_pip
+from delta.tables import DeltaTable, IdentityGenerator
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import MapType
@@ -64,6 +65,23 @@ for path in sorted(glob.glob(f"{folder}/*/_delta_log")):
             check(f"Spark finds the ids of rows of {name}", [], ids.where("n <> row_id OR row_commit_version <> IF(n < 10, 0, 1)").collect())
         history = spark.sql(f"DESCRIBE HISTORY delta.`{table_path}`").collect()
         check(f"Spark tells the history of {name}", True, str(history[0].engineInfo).startswith("Lakegate/"))
+        if name == "made_clustered":
+            detail = spark.sql(f"DESCRIBE DETAIL delta.`{table_path}`").collect()[0]
+            check("Spark knows what made_clustered is clustered by", ["n"], list(detail.clusteringColumns))
+        if name == "made_replaced":
+            old = spark.read.format("delta").option("versionAsOf", 1).load(table_path)
+            check("Spark reads made_replaced as it was", [(1, "x"), (2, "y")], sorted((r.a, r.p) for r in old.collect()))
+        if name == "made_identity":
+            # Spark counts on from where we were, and we go on from there.
+            expected.select("s").write.format("delta").mode("append").save(table_path)
+            after = spark.read.format("delta").load(table_path)
+            added = after.exceptAll(expected).orderBy("id")
+            ids = [row.id for row in added.collect()]
+            check("Spark goes on with the numbers of made_identity", True, len(set(ids)) == 12 and min(ids) > 60 and all(i % 5 == 0 for i in ids))
+            added.coalesce(1).write.mode("overwrite").parquet(f"{folder}/made_identity.more")
+            shutil.move(glob.glob(f"{folder}/made_identity.more/*.parquet")[0], f"{folder}/made_identity.appended.parquet")
+            shutil.rmtree(f"{folder}/made_identity.more")
+            continue
         # Spark's own row of the same types, which every constraint of the table allows.
         if name != "empty":
             expected.select(table.columns).write.format("delta").mode("append").save(table_path)
@@ -72,5 +90,19 @@ for path in sorted(glob.glob(f"{folder}/*/_delta_log")):
             check(f"Spark appends to {name}", 2 * expected.count(), after.count())
     except Exception as error:  # noqa: BLE001
         check(f"Spark opens {name}", None, str(error)[:600])
+
+# Identity columns that Spark declares are ours to count too.
+(
+    DeltaTable.create(spark)
+    .location(f"{folder}/spark_identity")
+    .addColumn("id", "BIGINT", generatedAlwaysAs=IdentityGenerator(start=7, step=3))
+    .addColumn("s", "STRING")
+    .execute()
+)
+made = spark.createDataFrame([("a",), ("b",)], "s STRING")
+made.write.format("delta").mode("append").save(f"{folder}/spark_identity")
+spark.read.format("delta").load(f"{folder}/spark_identity").coalesce(1).write.parquet(f"{folder}/spark_identity.rows")
+shutil.move(glob.glob(f"{folder}/spark_identity.rows/*.parquet")[0], f"{folder}/spark_identity.parquet")
+shutil.rmtree(f"{folder}/spark_identity.rows")
 spark.stop()
 finish()

@@ -153,6 +153,19 @@ describe('constraints', () => {
   )
 })
 
+describe('system catalogs', () => {
+  check(
+    'show defaults, checks, keys and generated columns as they are now',
+    `CREATE TABLE silver.i1 (id int, n int DEFAULT 3 CHECK (n > 0), twice int GENERATED ALWAYS AS (n * 2) STORED, name varchar(5))
+     ALTER TABLE silver.i1 ADD CONSTRAINT pk PRIMARY KEY (id), ALTER name SET DEFAULT 'it''s', ADD CONSTRAINT bound CHECK (n + id < 100 OR name IS NULL)
+     SELECT column_name, is_nullable, column_default, is_generated FROM information_schema.columns WHERE table_name = 'i1' ORDER BY ordinal_position -> id,NO,∅,NEVER|n,YES,3,NEVER|twice,YES,∅,ALWAYS|name,YES,'it''s'::text,NEVER
+     SELECT conname, contype, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'silver.i1'::regclass AND contype <> 'n' ORDER BY 1 -> bound,c,CHECK ((((n + id) < 100) OR (name IS NULL)))|i1_n_check,c,CHECK ((n > 0))|pk,p,PRIMARY KEY (id)
+     ALTER TABLE silver.i1 DROP CONSTRAINT bound, DROP CONSTRAINT pk, ALTER n DROP DEFAULT, ALTER COLUMN id DROP NOT NULL
+     SELECT conname FROM pg_constraint WHERE conrelid = 'silver.i1'::regclass -> i1_n_check
+     SELECT column_name FROM information_schema.columns WHERE table_name = 'i1' AND column_default IS NOT NULL -> name`,
+  )
+})
+
 describe('DESCRIBE', () => {
   check(
     'shows columns, partitions and what the table is',

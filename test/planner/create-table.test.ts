@@ -144,6 +144,13 @@ describe('an identity column', () => {
      MERGE INTO silver.i11 t USING (VALUES ('a', 9)) s(k, n) ON t.k = s.k WHEN MATCHED THEN UPDATE SET n = s.n -> MERGE 1`,
   )
 
+  check(
+    'is shown as one by the system catalogs',
+    `CREATE TABLE silver.i12 (id bigint GENERATED ALWAYS AS IDENTITY (START WITH 10 INCREMENT BY -3), k bigserial, a text)
+     SELECT attname, attidentity FROM pg_attribute WHERE attrelid = 'silver.i12'::regclass AND attnum > 0 ORDER BY attnum -> id,a|k,d|a,
+     SELECT column_name, identity_generation, identity_start, identity_increment FROM information_schema.columns WHERE table_name = 'i12' AND is_identity = 'YES' ORDER BY 1 -> id,ALWAYS,10,-3|k,BY DEFAULT,1,1`,
+  )
+
   it('notes how far it has come in the commit of its rows', async () => {
     const { client } = await connect(gateway)
     await client.query(

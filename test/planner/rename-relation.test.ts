@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Catalog } from '../../catalog/catalog.js'
 import { LocalStore } from '../../storage/local-store.js'
 import { lintedGateway, type LintedGateway } from '../support/linted-gateway.js'
-import { script } from '../support/session-script.js'
+import { connect, outcome, script } from '../support/session-script.js'
 
 let gateway: LintedGateway
 
@@ -53,10 +53,7 @@ describe('ALTER TABLE … RENAME TO and SET SCHEMA', () => {
      DELETE FROM silver.r4 WHERE a = 2
      SELECT * FROM silver.r4 -> 1,1
      DROP TABLE silver.r4
-     SELECT * FROM silver.r4 -> !42P01
-     BEGIN
-     ALTER TABLE silver.r1 RENAME TO r5 -> !25001
-     ROLLBACK`,
+     SELECT * FROM silver.r4 -> !42P01`,
   )
 
   it('leave the folder where it is, for engines that know the lake by its folders', async () => {
@@ -78,10 +75,17 @@ describe('ALTER TABLE … RENAME TO and SET SCHEMA', () => {
     'never give a new table the log of one that was renamed',
     `CREATE TABLE silver.f1 AS SELECT 1 AS a
      ALTER TABLE silver.f1 RENAME TO f2
-     CREATE TABLE silver.f1 (b int)
-     INSERT INTO silver.f1 VALUES (2)
-     SELECT a FROM silver.f2 -> 1
-     SELECT b FROM silver.f1 -> 2`,
+     CREATE TABLE silver.f1 AS SELECT 2 AS b
+     SELECT * FROM silver.f2 -> 1
+     SELECT * FROM silver.f1 -> 2
+     ALTER TABLE silver.f1 RENAME TO f3
+     ALTER TABLE silver.f2 RENAME TO f1
+     SELECT * FROM silver.f1 -> 1
+     SELECT * FROM silver.f3 -> 2
+     DROP TABLE silver.f1
+     CREATE TABLE silver.f1 AS SELECT 3 AS c
+     SELECT * FROM silver.f1 -> 3
+     SELECT * FROM silver.f3 -> 2`,
   )
 
   check(
@@ -162,4 +166,73 @@ describe('a view', () => {
      SELECT * FROM silver.x_all -> 1,2,9
      SELECT p FROM silver.x_both -> 1`,
   )
+})
+
+describe('in a transaction block', () => {
+  check(
+    'tables change places, and ROLLBACK and savepoints give the names back',
+    `CREATE TABLE silver.b1 AS SELECT 1 AS a
+     CREATE TABLE silver.b2 AS SELECT 2 AS a
+     CREATE VIEW silver.b_view AS SELECT a FROM silver.b1
+     BEGIN
+     ALTER TABLE silver.b1 RENAME TO b_old
+     SELECT * FROM silver.b1 -> !42P01
+     ROLLBACK
+     BEGIN
+     ALTER TABLE silver.b1 RENAME TO b_old
+     SELECT * FROM silver.b_old, silver.b_view -> 1,1
+     ALTER TABLE silver.b2 RENAME TO b1
+     SELECT * FROM silver.b1 -> 2
+     SAVEPOINT s
+     ALTER TABLE silver.b_old SET SCHEMA gold
+     SELECT * FROM gold.b_old -> 1
+     CREATE VIEW silver.b_more AS SELECT a + 1 AS b FROM gold.b_old
+     COMMENT ON VIEW silver.b_more IS 'more'
+     SELECT * FROM silver.b_more -> 2
+     ROLLBACK TO s
+     SELECT * FROM silver.b_old -> 1
+     ALTER VIEW silver.b_view RENAME TO b_seen
+     INSERT INTO silver.b1 VALUES (3) -> !0A000
+     ROLLBACK TO s
+     ALTER VIEW silver.b_view RENAME TO b_seen
+     COMMIT
+     SELECT * FROM silver.b1 -> 2
+     SELECT * FROM silver.b_old -> 1
+     SELECT * FROM silver.b_seen -> 1
+     SELECT * FROM silver.b_view -> !42P01
+     SELECT * FROM silver.b_more -> !42P01
+     BEGIN
+     INSERT INTO silver.b1 VALUES (3)
+     ALTER TABLE silver.b1 RENAME TO b3 -> !0A000
+     ROLLBACK
+     BEGIN READ ONLY
+     ALTER TABLE silver.b1 RENAME TO b3 -> !25006
+     ROLLBACK`,
+  )
+
+  it('others see nothing before COMMIT, and a name that was taken meanwhile is refused', async () => {
+    const [one, two] = [await connect(gateway), await connect(gateway)]
+    const steps: readonly (readonly [typeof one, string, string])[] = [
+      [one, 'CREATE TABLE silver.o1 AS SELECT 1 AS a', 'SELECT 1'],
+      [one, 'CREATE TABLE silver.o2 AS SELECT 2 AS a', 'SELECT 1'],
+      [one, 'BEGIN', 'BEGIN'],
+      [one, 'ALTER TABLE silver.o1 RENAME TO o3', 'ALTER'],
+      [two, 'SELECT * FROM silver.o1', '1'],
+      [two, 'SELECT * FROM silver.o3', '!42P01'],
+      [two, "COMMENT ON SCHEMA gold IS 'meanwhile'", 'COMMENT'],
+      [one, 'COMMIT', 'COMMIT'],
+      [two, 'SELECT * FROM silver.o3', '1'],
+      [one, 'BEGIN', 'BEGIN'],
+      [one, 'ALTER TABLE silver.o3 RENAME TO o4', 'ALTER'],
+      [two, 'ALTER TABLE silver.o2 RENAME TO o4', 'ALTER'],
+      [one, 'COMMIT', '!42P07'],
+      [one, 'SELECT * FROM silver.o3', '1'],
+      [one, 'SELECT * FROM silver.o4', '2'],
+    ]
+    for (const [client, sql, expected] of steps) {
+      expect(`${sql} -> ${await outcome(client, sql)}`).toBe(`${sql} -> ${expected}`)
+    }
+    await one.client.end()
+    await two.client.end()
+  })
 })

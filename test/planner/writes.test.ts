@@ -203,16 +203,11 @@ describe('a transaction block', () => {
     expect(await codeOf(client.query('SELECT * FROM silver.never'))).toBe('42P01')
   })
 
-  it('refuses to write when it is read-only, and to write two tables', async () => {
-    const [one, two] = [newTable(), newTable()]
+  it('refuses to write when it is read-only', async () => {
+    const one = newTable()
     await client.query(`CREATE TABLE ${one} (a int)`)
-    await client.query(`CREATE TABLE ${two} (a int)`)
     await client.query('BEGIN READ ONLY')
     expect(await codeOf(client.query(`INSERT INTO ${one} VALUES (1)`))).toBe('25006')
-    await client.query('ROLLBACK')
-    await client.query('BEGIN')
-    await client.query(`INSERT INTO ${one} VALUES (1)`)
-    expect(await codeOf(client.query(`INSERT INTO ${two} VALUES (1)`))).toBe('0A000')
     await client.query('ROLLBACK')
     expect(await rowsOf(`SELECT count(*) FROM ${one}`)).toEqual([['0']])
   })

@@ -149,8 +149,8 @@ const TEXT: readonly Case[] = [
     name: 'a row that breaks a CHECK',
     columns: 'a int CHECK (a > 0), b text',
     input: '1\tx\n0\ty\n',
-    differs: 'no line is known',
-    expected: { code: '23514' },
+    differs: 'the line is named, but not shown',
+    expected: { code: '23514', where: 'COPY t, line 2' },
   },
   { name: 'a long line in an error', input: `1\tx\n2${'\ty'.repeat(200)}\n` },
   { name: 'a long value in an error', input: `${'x'.repeat(300)}\ty\n` },
@@ -484,4 +484,28 @@ describe('values', () => {
   it.each(cases)('of %s are read as PostgreSQL reads them: %s', (type, input) =>
     check({ name: input, columns: `v ${type}`, input: `${input}\n` }),
   )
+})
+
+describe('settings', () => {
+  const cases: readonly (readonly [setting: string, type: string, ...inputs: string[]])[] = [
+    ["timezone = 'Europe/Berlin'", 'timestamptz', '2026-01-02 03:04:05', '2026-07-02 03:04:05.25'],
+    ["timezone = 'Europe/Berlin'", 'timestamptz', '2026-03-29 02:30:00', '2026-10-25 02:30:00'],
+    ["timezone = 'Europe/Berlin'", 'timestamptz', '2026-01-02 03:04:05+05', '2026-01-02'],
+    ["timezone = 'Europe/Berlin'", 'timestamp', '2026-01-02 03:04:05', '2026-01-02 03:04:05+05'],
+    ["datestyle = 'SQL, DMY'", 'date', '02/01/2026', '31/12/2026', '12/31/2026', '2026-01-02'],
+    ["datestyle = 'SQL, DMY'", 'timestamp', '02/01/2026 03:04:05', '2026-01-02 03:04:05'],
+    ["datestyle = 'German'", 'date', '31.12.2026', '12.31.2026'],
+    ["datestyle = 'ISO, MDY'", 'date', '12/31/2026', '31/12/2026', '31.12.2026'],
+  ]
+  const flat = cases.flatMap(([setting, type, ...inputs]) =>
+    inputs.map((input) => [setting, type, input] as const),
+  )
+  it.each(flat)('with %s a %s is read as PostgreSQL reads it: %s', async (setting, type, input) => {
+    for (const on of [client, oracle]) await on?.query(`SET ${setting}`)
+    try {
+      await check({ name: input, columns: `v ${type}`, input: `${input}\n` })
+    } finally {
+      for (const on of [client, oracle]) await on?.query("RESET datestyle; SET timezone = 'UTC'")
+    }
+  })
 })

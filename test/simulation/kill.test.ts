@@ -3,7 +3,7 @@
  * nothing twice, and leaves tables by the letter of the specification.
  *
  * Method: two gateway processes on one lake, clients on both that insert, count up by upserts, and move
- * amounts within transaction blocks; one or both processes are killed with SIGKILL at a random moment
+ * amounts between two tables in transaction blocks; one or both processes are killed with SIGKILL at a random moment
  * and started again, round after round (LAKEGATE_KILL_ROUNDS, two unless set). Afterwards the rows are
  * held against what the clients were told, through a gateway that has just started.
  */
@@ -39,6 +39,10 @@ class Ledger {
   counted = 0
   uncertainCounts = 0
   moved = 0
+
+  get answers(): number {
+    return this.inserted.size + this.counted + this.moved
+  }
 }
 
 /** Works until the connection breaks; every error but a broken connection is one of the gateway. */
@@ -92,7 +96,7 @@ function moveAmounts(gateway: GatewayProcess, ledger: Ledger): Promise<void> {
     const [from, to] = [Math.floor(random() * ACCOUNTS), Math.floor(random() * ACCOUNTS)]
     await client.query('BEGIN')
     await client.query('UPDATE silver.accounts SET amount = amount - 1 WHERE id = $1', [from])
-    await client.query('UPDATE silver.accounts SET amount = amount + 1 WHERE id = $1', [to])
+    await client.query('UPDATE gold.accounts SET amount = amount + 1 WHERE id = $1', [to])
     await client.query('COMMIT')
     ledger.moved++
   })
@@ -112,10 +116,12 @@ it(
       "CREATE TABLE silver.entries (id text, p int) PARTITIONED BY (p) TBLPROPERTIES ('delta.checkpointInterval' = '7')",
     )
     await setUp.query('CREATE TABLE silver.counters (id int PRIMARY KEY, n int)')
-    await setUp.query('CREATE TABLE silver.accounts (id int, amount int)')
-    await setUp.query(
-      `INSERT INTO silver.accounts SELECT i, 100 FROM generate_series(0, ${ACCOUNTS - 1}) AS g(i)`,
-    )
+    for (const layer of ['silver', 'gold']) {
+      await setUp.query(`CREATE TABLE ${layer}.accounts (id int, amount int)`)
+      await setUp.query(
+        `INSERT INTO ${layer}.accounts SELECT i, 100 FROM generate_series(0, ${ACCOUNTS - 1}) AS g(i)`,
+      )
+    }
     await setUp.end()
     first.child.kill('SIGTERM')
     await first.ended
@@ -128,7 +134,18 @@ it(
         repeatUntilDead(gateway, () => countUp(gateway, ledger, i)),
         repeatUntilDead(gateway, () => moveAmounts(gateway, ledger)),
       ])
-      await new Promise((resolve) => setTimeout(resolve, 300 + random() * 1500))
+      // After some answers, not after some time: a slow machine is to be under load too.
+      const enough = {
+        answers: ledger.answers + 5 + Math.floor(random() * 40),
+        moves: ledger.moved + 1,
+        untilMs: Date.now() + 20_000,
+      }
+      while (
+        (ledger.answers < enough.answers || ledger.moved < enough.moves) &&
+        Date.now() < enough.untilMs
+      ) {
+        await new Promise((resolve) => setTimeout(resolve, random() * 20))
+      }
       for (const { child } of gateways) {
         child.kill('SIGKILL')
         await new Promise((resolve) => setTimeout(resolve, random() * 300))
@@ -150,9 +167,11 @@ it(
     ]
     expect(counted).toBeGreaterThanOrEqual(ledger.counted)
     expect(counted).toBeLessThanOrEqual(ledger.counted + ledger.uncertainCounts)
-    expect(await rows('SELECT count(*)::int, sum(amount)::int FROM silver.accounts')).toEqual([
-      [ACCOUNTS, ACCOUNTS * 100],
-    ])
+    expect(
+      await rows(
+        'SELECT count(*)::int, sum(amount)::int FROM (SELECT * FROM silver.accounts UNION ALL SELECT * FROM gold.accounts) AS a',
+      ),
+    ).toEqual([[2 * ACCOUNTS, 2 * ACCOUNTS * 100]])
     await client.end()
     last.child.kill('SIGTERM')
     await last.ended
@@ -160,8 +179,8 @@ it(
 
     const engine = await Engine.open({})
     const connection = await engine.connect()
-    for (const table of ['entries', 'counters', 'accounts']) {
-      const { faults } = await lintTable(lake, `silver/${table}`, connection)
+    for (const table of ['silver/entries', 'silver/counters', 'silver/accounts', 'gold/accounts']) {
+      const { faults } = await lintTable(lake, table, connection)
       expect(faults.filter((fault) => !/^(staging folder|odd file \.)/.test(fault))).toEqual([])
     }
     await engine.close()
@@ -173,5 +192,5 @@ it(
     expect(ledger.counted).toBeGreaterThan(0)
     expect(ledger.moved).toBeGreaterThan(0)
   },
-  60_000 + rounds * 15_000,
+  60_000 + rounds * 40_000,
 )

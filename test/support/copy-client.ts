@@ -78,7 +78,8 @@ export function copyOut(client: pg.Client, sql: string): Promise<Buffer> {
     const parts: Uint8Array[] = []
     const query = {
       submit: (connection: CopyConnection) => connection.query(sql),
-      handleCopyData: ({ chunk }: { readonly chunk: Uint8Array }) => parts.push(chunk),
+      // The driver uses the bytes' memory again.
+      handleCopyData: ({ chunk }: { readonly chunk: Uint8Array }) => parts.push(Buffer.from(chunk)),
       handleCommandComplete: () => {},
       handleError: reject,
       handleReadyForQuery: () => resolve(Buffer.concat(parts)),

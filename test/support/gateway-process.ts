@@ -25,6 +25,8 @@ export function startGatewayProcess(lake: string): Promise<GatewayProcess> {
         LAKEGATE_PORT: '0',
         LAKEGATE_HTTP_PORT: '0',
         LAKEGATE_PASSWORD: '',
+        // What a killed gateway left half done is looked after soon.
+        LAKEGATE_GROUP_TIMEOUT_MS: '1000',
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

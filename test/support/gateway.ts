@@ -15,12 +15,18 @@ export interface TestGateway {
   readonly httpPort: number
   readonly lake: string
   readonly bugs: unknown[]
+  /** Its engine, to look at what is in memory. */
+  readonly engine: Engine
   close(): Promise<void>
 }
 
 /** Starts a gateway on a demonstration lake of its own, or beside another one on `lake`. */
 export async function startGateway(
-  options: { readonly password?: string; readonly lake?: string } = {},
+  options: {
+    readonly password?: string
+    readonly lake?: string
+    readonly copyDirectories?: readonly string[]
+  } = {},
 ): Promise<TestGateway> {
   const lake = options.lake ?? mkdtempSync(join(tmpdir(), 'lakegate-lake-'))
   const config = readConfig(
@@ -37,6 +43,8 @@ export async function startGateway(
     engine,
     database: 'lake',
     snapshotCacheBytes: 64 * 1024 * 1024,
+    groupTimeoutMs: 500,
+    copyDirectories: options.copyDirectories ?? [],
   })
   const bugs: unknown[] = []
   const listener = await listen(config, gateway, (bug) => bugs.push(bug))
@@ -45,6 +53,7 @@ export async function startGateway(
     httpPort: listener.httpPort,
     lake,
     bugs,
+    engine,
     close: async () => {
       await listener.close()
       await gateway.settle()

@@ -1,0 +1,77 @@
+/** Group commit: the changes of a block over several tables, which count together or not at all. */
+
+import { randomUUID } from 'node:crypto'
+import { SqlError, SqlState } from '../storage/errors.js'
+import type { Gateway } from './gateway.js'
+import type { GroupMember, TableChange } from './table-change.js'
+
+/**
+ * Commits `changes`: one as a plain commit, several as a group.
+ *
+ * 1. Each table gets its commit, marked with the group's id. No gateway shows it yet.
+ * 2. The group's record is put, which decides: from here on every gateway shows all of them.
+ *
+ * When a commit conflicts (40001) or fails, the record says that the group is aborted, and what was
+ * committed is taken back. A process that dies in between leaves an undecided group: whoever meets it
+ * aborts it after some seconds.
+ */
+export async function commitChanges(
+  gateway: Gateway,
+  changes: readonly TableChange[],
+): Promise<void> {
+  const changed = changes.filter((change) => !change.isEmpty)
+  if (changed.length <= 1) {
+    await changed[0]?.commit(gateway)
+    return
+  }
+  const group = randomUUID()
+  const members: GroupMember[] = []
+  const { groups } = gateway.snapshots
+  try {
+    // In one order everywhere, so that two groups meet at their first table.
+    for (const change of [...changed].sort(byPath)) {
+      members.push(await change.commitIn(gateway, group))
+    }
+  } catch (thrown) {
+    await groups.decide(group, { decision: 'abort', tables: {} })
+    await takeBack(gateway, members)
+    throw isUnresolved(thrown) ? aborted(thrown) : thrown
+  }
+  const stands = await groups.decide(group, {
+    decision: 'commit',
+    tables: Object.fromEntries(members.map(({ tablePath, version }) => [tablePath, version])),
+  })
+  if (stands.decision === 'abort') {
+    await takeBack(gateway, members)
+    throw aborted(undefined)
+  }
+  for (const { transaction } of members) gateway.afterCommit(transaction)
+}
+
+function byPath(a: TableChange, b: TableChange): number {
+  return a.table.path < b.table.path ? -1 : 1
+}
+
+/** Reading a table takes the commits of aborted groups back; what fails here is done by the next reader. */
+async function takeBack(gateway: Gateway, members: readonly GroupMember[]): Promise<void> {
+  for (const { tablePath } of members) {
+    await gateway.snapshots.latest(tablePath).catch(() => null)
+  }
+}
+
+/** Whether one table's commit took place is not known, but the record says that it does not count. */
+function isUnresolved(thrown: unknown): boolean {
+  return thrown instanceof SqlError && thrown.sqlState === SqlState.transactionResolutionUnknown
+}
+
+function aborted(cause: unknown): SqlError {
+  return new SqlError(
+    SqlState.serializationFailure,
+    'could not serialize access due to concurrent update',
+    {
+      detail: 'The transaction over several tables was ended by another gateway, or by a failure.',
+      hint: 'The transaction might succeed if retried.',
+      cause,
+    },
+  )
+}

@@ -1,0 +1,156 @@
+/** Group: commits of several tables that count together or not at all. */
+
+import { LRUCache } from 'lru-cache'
+import type { Action } from './actions.js'
+import { SqlError, SqlState } from './errors.js'
+import type { ObjectStore } from './object-store.js'
+
+/** Tag in the commitInfo of a group's commits: the group's id. */
+export const GROUP_TAG = 'lakegate.group'
+
+/** Tag of the commit that takes a group's commit back. */
+export const ROLLBACK_TAG = 'lakegate.rollback'
+
+/**
+ * How a group ended, for good: the first record that is put decides.
+ *
+ * `tables` are the versions of a group that committed, by the folder of the table.
+ */
+export interface GroupDecision {
+  readonly decision: 'commit' | 'abort'
+  readonly tables: { readonly [tablePath: string]: number }
+}
+
+/** What a replay has met of groups; versions that a checkpoint sums up are not among them. */
+export interface GroupTrail {
+  /** The version of each group's commit, by the group's id, oldest first. */
+  readonly versions: ReadonlyMap<string, number>
+  /** Groups whose commit has been taken back. */
+  readonly rolledBack: ReadonlySet<string>
+  /** When the replay began that later commits were added to, in milliseconds since 1970. */
+  readonly loadedMs: number
+}
+
+/** Groups of a table that are remembered; older ones are decided since long. */
+const TRAIL_MAX = 256
+
+/** Milliseconds that another gateway gives a group before it ends it; its commits take a fraction. */
+const TIMEOUT_MS = 10_000
+
+const FOLDER = '_lakegate/groups'
+
+/** `trail` with what the commit of `version` says of groups. */
+export function followTrail(
+  trail: GroupTrail,
+  version: number,
+  actions: readonly Action[],
+): GroupTrail {
+  for (const action of actions) {
+    if (action.kind !== 'commitInfo') continue
+    const tags = action.commitInfo.tags as { readonly [name: string]: unknown } | null | undefined
+    const [group, rollback] = [tags?.[GROUP_TAG], tags?.[ROLLBACK_TAG]]
+    if (typeof group === 'string') {
+      const versions = new Map([...trail.versions, [group, version] as const].slice(-TRAIL_MAX))
+      return { ...trail, versions }
+    }
+    if (typeof rollback === 'string') {
+      const rolledBack = new Set([...trail.rolledBack, rollback].slice(-TRAIL_MAX))
+      return { ...trail, rolledBack }
+    }
+  }
+  return trail
+}
+
+/** The groups of one lake: their records, and how long each has been waited for. */
+export class Groups {
+  readonly #store: ObjectStore
+  readonly #timeoutMs: number
+  readonly #decided = new LRUCache<string, GroupDecision>({ max: 10_000 })
+  readonly #firstSeenMs = new LRUCache<string, number>({ max: 10_000 })
+
+  constructor(store: ObjectStore, timeoutMs: number = TIMEOUT_MS) {
+    this.#store = store
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** How the group ended, or null while it has not. */
+  async decisionOf(group: string): Promise<GroupDecision | null> {
+    const known = this.#decided.get(group)
+    if (known !== undefined) return known
+    const bytes = await this.#store.read(recordPath(group))
+    if (bytes === null) return null
+    const decision = parseDecision(bytes, group)
+    this.#decided.set(group, decision)
+    return decision
+  }
+
+  /**
+   * Ends the group, unless somebody has: what stands is answered.
+   *
+   * 08007 when that cannot be found out.
+   */
+  async decide(group: string, wanted: GroupDecision): Promise<GroupDecision> {
+    const bytes = new TextEncoder().encode(`${JSON.stringify(wanted)}\n`)
+    let cause: unknown
+    for (let attempt = 0; attempt < 5; attempt++) {
+      try {
+        const outcome = await this.#store.putIfAbsent(recordPath(group), bytes)
+        if (outcome === 'created') {
+          this.#decided.set(group, wanted)
+          return wanted
+        }
+        const stands = await this.decisionOf(group)
+        if (stands !== null) return stands
+      } catch (thrown) {
+        cause = thrown
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20 * 2 ** attempt))
+    }
+    throw new SqlError(
+      SqlState.transactionResolutionUnknown,
+      'whether the transaction was committed is not known',
+      {
+        detail: `The record of group "${group}" could not be read back.`,
+        hint: 'Look whether the changes are there before making them again.',
+        cause,
+      },
+    )
+  }
+
+  /** Ends a group that has been waited for long enough, for its gateway must be gone; else null. */
+  async giveUp(group: string): Promise<GroupDecision | null> {
+    const nowMs = Date.now()
+    const firstSeenMs = this.#firstSeenMs.get(group) ?? nowMs
+    this.#firstSeenMs.set(group, firstSeenMs)
+    if (nowMs - firstSeenMs < this.#timeoutMs) return null
+    return this.decide(group, { decision: 'abort', tables: {} })
+  }
+
+  /** Every decision whose record is newer than `sinceMs`, by the store's clock. */
+  async decidedSince(sinceMs: number): Promise<readonly GroupDecision[]> {
+    const found: GroupDecision[] = []
+    for (const { path, modifiedMs } of await this.#store.listFolder(FOLDER)) {
+      const group = /\/([^/]+)\.json$/.exec(path)?.[1]
+      if (group === undefined || modifiedMs < sinceMs) continue
+      const decision = await this.decisionOf(group)
+      if (decision !== null) found.push(decision)
+    }
+    return found
+  }
+}
+
+function recordPath(group: string): string {
+  return `${FOLDER}/${group}.json`
+}
+
+function parseDecision(bytes: Uint8Array, group: string): GroupDecision {
+  try {
+    const { decision, tables } = JSON.parse(new TextDecoder().decode(bytes)) as GroupDecision
+    if ((decision === 'commit' || decision === 'abort') && typeof tables === 'object') {
+      return { decision, tables }
+    }
+  } catch {
+    // Told below.
+  }
+  throw new SqlError(SqlState.dataCorrupted, `the record of group "${group}" is corrupt`)
+}

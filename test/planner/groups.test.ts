@@ -1,0 +1,264 @@
+/**
+ * Goal: a transaction over several tables shows as a whole or not at all, through every gateway, and
+ * whatever becomes of the gateway that made it.
+ * Method: real clients on two gateways over one lake; readers look at totals over two tables while
+ * writers move amounts between them; groups that are left in every half-finished state are met by
+ * other gateways.
+ */
+
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Engine } from '../../storage/engine.js'
+import { Groups } from '../../storage/group.js'
+import { groupTags } from '../../storage/group-rollback.js'
+import { LocalStore } from '../../storage/local-store.js'
+import { loadSnapshot } from '../../storage/snapshot.js'
+import { Transaction } from '../../storage/transaction.js'
+import { startGateway, type TestGateway } from '../support/gateway.js'
+import { lintTable } from '../support/log-linter.js'
+
+let gateways: readonly [TestGateway, TestGateway]
+const tables = new Set<string>()
+let next = 1
+
+beforeAll(async () => {
+  const first = await startGateway()
+  gateways = [first, await startGateway({ lake: first.lake })]
+})
+
+afterAll(async () => {
+  const [first, second] = gateways
+  await second.close()
+  const engine = await Engine.open({})
+  const connection = await engine.connect()
+  for (const table of tables) {
+    const { faults } = await lintTable(first.lake, table, connection)
+    expect(faults.map((fault) => `${table}: ${fault}`)).toEqual([])
+  }
+  await engine.close()
+  await first.close()
+  expect([...first.bugs, ...second.bugs]).toEqual([])
+}, 60_000)
+
+async function connect(index: 0 | 1 = 0): Promise<pg.Client> {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port: gateways[index].port,
+    user: 'lakegate',
+    database: 'lake',
+  })
+  await client.connect()
+  return client
+}
+
+/** Names of `count` tables (id, n), each with the row (1, 100), in layers of their own. */
+async function makeTables(client: pg.Client, count: number): Promise<string[]> {
+  const made: string[] = []
+  for (let i = 0; i < count; i++) {
+    const layer = ['bronze', 'silver', 'gold'][i % 3] as string
+    const name = `g${next++}`
+    await client.query(`CREATE TABLE ${layer}.${name} (id int, n int)`)
+    await client.query(`INSERT INTO ${layer}.${name} VALUES (1, 100)`)
+    tables.add(`${layer}/${name}`)
+    made.push(`${layer}.${name}`)
+  }
+  return made
+}
+
+async function rows(client: pg.Client, text: string): Promise<unknown[][]> {
+  return (await client.query<unknown[]>({ text, rowMode: 'array' })).rows
+}
+
+async function codeOf(work: Promise<unknown>): Promise<string | undefined> {
+  return work.then(
+    () => undefined,
+    (error: { readonly code?: string }) => error.code,
+  )
+}
+
+describe('a block over several tables', () => {
+  it('commits as a whole, goes back to savepoints, and rolls back as a whole', async () => {
+    const [client, other] = [await connect(0), await connect(1)]
+    const [bronze = '', silver = '', gold = ''] = await makeTables(client, 3)
+    await client.query('BEGIN')
+    await client.query(
+      `MERGE INTO ${silver} t USING ${bronze} s ON t.id = s.id WHEN MATCHED THEN UPDATE SET n = t.n + s.n`,
+    )
+    await client.query(`INSERT INTO ${gold} SELECT id + 1, n FROM ${silver}`)
+    await client.query('SAVEPOINT s')
+    await client.query(`DELETE FROM ${gold}`)
+    await client.query(`INSERT INTO ${bronze} VALUES (2, 2)`)
+    await client.query('ROLLBACK TO s')
+    await client.query(`DELETE FROM ${bronze}`)
+    expect(await rows(other, `SELECT n FROM ${silver}`)).toEqual([[100]])
+    await client.query('COMMIT')
+    for (const reader of [client, other]) {
+      expect(await rows(reader, `SELECT n FROM ${silver}`)).toEqual([[200]])
+      expect(await rows(reader, `SELECT n FROM ${gold} ORDER BY 1`)).toEqual([[100], [200]])
+      expect(await rows(reader, `SELECT count(*) FROM ${bronze}`)).toEqual([['0']])
+    }
+    await client.query('BEGIN')
+    await client.query(`TRUNCATE ${silver}, ${gold}`)
+    await client.query('ROLLBACK')
+    expect(await rows(other, `SELECT count(*) FROM ${gold}`)).toEqual([['2']])
+    await client.end()
+    await other.end()
+  })
+
+  it('makes tables along with what it writes to others', async () => {
+    const [client, other] = [await connect(0), await connect(1)]
+    const [source = ''] = await makeTables(client, 1)
+    const name = `g${next++}`
+    tables.add(`gold/${name}`)
+    await client.query('BEGIN')
+    await client.query(`CREATE TABLE gold.${name} AS SELECT * FROM ${source}`)
+    await client.query(`DELETE FROM ${source}`)
+    expect(await codeOf(other.query(`SELECT * FROM gold.${name}`))).toBe('42P01')
+    await client.query('COMMIT')
+    expect(await rows(other, `SELECT n FROM gold.${name}`)).toEqual([[100]])
+    expect(await rows(other, `SELECT n FROM ${source}`)).toEqual([])
+    await client.end()
+    await other.end()
+  })
+
+  it('changes nothing when one of its tables was changed by another', async () => {
+    const [client, other] = [await connect(0), await connect(1)]
+    const [first = '', second = ''] = await makeTables(client, 2)
+    await client.query('BEGIN')
+    await client.query(`UPDATE ${first} SET n = 0`)
+    await client.query(`UPDATE ${second} SET n = 0`)
+    await other.query(`UPDATE ${second} SET n = 7`)
+    expect(await codeOf(client.query('COMMIT'))).toBe('40001')
+    for (const reader of [client, other]) {
+      expect(await rows(reader, `SELECT n FROM ${first}`)).toEqual([[100]])
+      expect(await rows(reader, `SELECT n FROM ${second}`)).toEqual([[7]])
+      await reader.query(`UPDATE ${first} SET n = n`)
+    }
+    await client.end()
+    await other.end()
+  })
+
+  it('is seen whole by every reader while it commits', async () => {
+    const setUp = await connect(0)
+    const [first = '', second = ''] = await makeTables(setUp, 2)
+    await setUp.end()
+    let isDone = false
+    let moved = 0
+    const writers = [0, 1].map(async (index) => {
+      const client = await connect(index as 0 | 1)
+      for (let i = 0; i < 8; ) {
+        await client.query('BEGIN')
+        const amount = i + 1
+        try {
+          await client.query(`UPDATE ${first} SET n = n - ${amount}`)
+          await client.query(`UPDATE ${second} SET n = n + ${amount}`)
+          await client.query('COMMIT')
+          i++
+          moved++
+        } catch (thrown) {
+          expect((thrown as { code?: string }).code).toBe('40001')
+          await client.query('ROLLBACK')
+        }
+      }
+      await client.end()
+    })
+    const totals = new Set<unknown>()
+    const readers = [0, 1, 0, 1].map(async (index, i) => {
+      const client = await connect(index as 0 | 1)
+      while (!isDone) {
+        if (i < 2) {
+          const [[total]] = (await rows(
+            client,
+            `SELECT (SELECT sum(n) FROM ${first}) + (SELECT sum(n) FROM ${second})`,
+          )) as [[unknown]]
+          totals.add(Number(total))
+        } else {
+          await client.query('BEGIN READ ONLY')
+          const [[a]] = (await rows(client, `SELECT sum(n) FROM ${i === 2 ? first : second}`)) as [
+            [unknown],
+          ]
+          await new Promise((resolve) => setTimeout(resolve, 5))
+          const [[b]] = (await rows(client, `SELECT sum(n) FROM ${i === 2 ? second : first}`)) as [
+            [unknown],
+          ]
+          totals.add(Number(a) + Number(b))
+          await client.query('COMMIT')
+        }
+      }
+      await client.end()
+    })
+    await Promise.all(writers)
+    isDone = true
+    await Promise.all(readers)
+    expect(moved).toBe(16)
+    expect([...totals]).toEqual([200])
+  }, 60_000)
+})
+
+describe('a group whose gateway is gone', () => {
+  /** Commits `UPDATE … SET n = 0` to the tables as members of a group, and no more. */
+  async function leaveBehind(names: readonly string[], group: string): Promise<number[]> {
+    const store = new LocalStore(gateways[0].lake)
+    const engine = await Engine.open({})
+    const connection = await engine.connect()
+    const versions: number[] = []
+    for (const name of names) {
+      const snapshot = await loadSnapshot(store, connection, name.replace('.', '/'), null)
+      if (snapshot === null) throw new Error('there is a table')
+      const transaction = await Transaction.begin(store, snapshot)
+      transaction.readWholeTable()
+      transaction.remove(snapshot.files)
+      const result = await transaction.commit({ operation: 'DELETE', tags: groupTags(group) })
+      if (result.kind !== 'committed') throw new Error(result.detail)
+      versions.push(result.version)
+    }
+    await engine.close()
+    return versions
+  }
+
+  it('does not show, and is rolled back by whoever meets it later', async () => {
+    const client = await connect(1)
+    const [first = '', second = ''] = await makeTables(client, 2)
+    await leaveBehind([first, second], 'left')
+    expect(await rows(client, `SELECT n FROM ${first}`)).toEqual([[100]])
+    expect(await rows(client, `SELECT n FROM ${second}`)).toEqual([[100]])
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    expect(await rows(client, `SELECT n FROM ${first}`)).toEqual([[100]])
+    await client.query(`UPDATE ${second} SET n = n + 1`)
+    expect(await rows(client, `SELECT n FROM ${second}`)).toEqual([[101]])
+    const history = await rows(client, `DESCRIBE HISTORY ${first}`)
+    expect(history.flat()).toContain('ROLLBACK')
+    await client.end()
+  })
+
+  it('is rolled back when it is known to be aborted, and shows when it is known to be committed', async () => {
+    const client = await connect(0)
+    const [first = '', second = '', third = ''] = await makeTables(client, 3)
+    const groups = new Groups(new LocalStore(gateways[0].lake))
+    await leaveBehind([first], 'aborted')
+    await groups.decide('aborted', { decision: 'abort', tables: {} })
+    const [version = -1, other = -1] = await leaveBehind([second, third], 'committed')
+    const stands = await groups.decide('committed', {
+      decision: 'commit',
+      tables: { [second.replace('.', '/')]: version, [third.replace('.', '/')]: other },
+    })
+    expect(stands.decision).toBe('commit')
+    expect((await groups.decide('committed', { decision: 'abort', tables: {} })).decision).toBe(
+      'commit',
+    )
+    expect(await rows(client, `SELECT n FROM ${first}`)).toEqual([[100]])
+    expect(await rows(client, `SELECT n FROM ${second}`)).toEqual([])
+    expect(await rows(client, `SELECT n FROM ${third}`)).toEqual([])
+    await client.end()
+  })
+
+  it('holds nobody up who appends meanwhile', async () => {
+    const client = await connect(0)
+    const [first = ''] = await makeTables(client, 1)
+    await leaveBehind([first], 'slow')
+    await client.query(`INSERT INTO ${first} VALUES (2, 5)`)
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    expect(await rows(client, `SELECT n FROM ${first} ORDER BY 1`)).toEqual([[5], [100]])
+    await client.end()
+  })
+})
