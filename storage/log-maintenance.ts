@@ -6,11 +6,12 @@ import type { Engine } from './engine.js'
 import { assert } from './errors.js'
 import { cleanLog } from './log-cleanup.js'
 import { compactionStart, writeCompaction } from './log-compaction.js'
+import { GROUP_TAG } from './group.js'
 import { checksumPath } from './log-path.js'
 import type { ObjectStore } from './object-store.js'
 import { loadSnapshot, refreshSnapshot, type Snapshot } from './snapshot.js'
 import { checkpointInterval } from './table-property.js'
-import type { Transaction } from './transaction.js'
+import type { Transaction, VersionActions } from './transaction.js'
 
 /** What was done after a commit. */
 export interface Maintenance {
@@ -45,8 +46,10 @@ export async function maintainLog(
   }
   const { metadata } = transaction.target
   let compaction: Maintenance['compaction'] = 'not due'
+  // Neither says which commits belong to groups, and one that came between may not count in the end.
+  const isSettled = !versions.slice(0, -1).some(belongsToGroup)
   const from = compactionStart(version, metadata.configuration)
-  if (from !== null) {
+  if (from !== null && isSettled) {
     try {
       compaction = (await writeCompaction(store, tablePath, from, version)) ? 'written' : 'present'
     } catch (thrown) {
@@ -55,7 +58,7 @@ export async function maintainLog(
     }
   }
   let checkpoint: Maintenance['checkpoint'] = 'not due'
-  if (version > 0 && version % checkpointInterval(metadata.configuration) === 0) {
+  if (isSettled && version > 0 && version % checkpointInterval(metadata.configuration) === 0) {
     try {
       const path = await checkpointVersion(store, engine, base, tablePath, version)
       checkpoint = path === null ? 'present' : 'written'
@@ -66,6 +69,14 @@ export async function maintainLog(
     }
   }
   return { checksum, checkpoint, compaction, failures }
+}
+
+function belongsToGroup({ actions }: VersionActions): boolean {
+  return actions.some((action) => {
+    if (action.kind !== 'commitInfo') return false
+    const tags = action.commitInfo.tags as { readonly [name: string]: unknown } | null | undefined
+    return typeof tags?.[GROUP_TAG] === 'string'
+  })
 }
 
 /** Writes the checksum of the version that `transaction` committed, unless it has one. */
