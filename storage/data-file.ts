@@ -143,6 +143,16 @@ export function targetFileSizeBytes(configuration: { readonly [key: string]: str
   return parseSize(configuration['delta.targetFileSize']) ?? DEFAULT_TARGET_BYTES
 }
 
+/** Rows of a row group unless they are fewer, and bytes a row is thought to have. */
+const GROUP_ROWS = 122_880
+const ROW_BYTES = 64
+
+/** A file ends with a row group, so small files need small ones. */
+function rowGroupOption(targetSizeBytes: number): readonly string[] {
+  const rows = Math.max(1, Math.ceil(targetSizeBytes / ROW_BYTES / 2048)) * 2048
+  return rows < GROUP_ROWS ? [`ROW_GROUP_SIZE ${rows}`] : []
+}
+
 /** Codecs by the names of `delta.parquet.compression.codec`; snappy is what every engine reads. */
 const CODECS: ReadonlySet<string> = new Set(['snappy', 'zstd', 'gzip', 'uncompressed', 'lz4_raw'])
 
@@ -201,6 +211,7 @@ function layoutOf(target: WriteTarget, pieces: number, wanted: FileLayout): Layo
     'RETURN_STATS',
     GREGORIAN,
     ...(ids === null ? [] : [`FIELD_IDS ${ids}`]),
+    ...rowGroupOption(targetSizeBytes),
   ]
   const options =
     keys.length === 0

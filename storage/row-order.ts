@@ -28,8 +28,8 @@ const HILBERT_BITS = 18
  * - The numbers of the ranges give the position on the curve. One column is simply sorted.
  * - The engine sorts, and spills what does not fit into memory.
  *
- * `columns` are paths of logical names. The text is to be run on `connection`, on which the bounds
- * are kept.
+ * `columns` are paths of logical names. The text is to be run on `connection`, which keeps what it
+ * needs.
  */
 export async function orderedRows(
   connection: EngineConnection,
@@ -41,30 +41,27 @@ export async function orderedRows(
   const [only] = values
   if (only === undefined) return `SELECT * FROM ${relation} AS t`
   if (values.length === 1) return `SELECT * FROM ${relation} AS t ORDER BY ${only} NULLS FIRST`
-  const bits = bitsOf(values.length, curve)
-  const bounds = `lakegate_bounds_${nextName++}`
-  const lists = await measure(connection, relation, values, Math.min(RANGES, 2 ** bits), bounds)
+  const { bits, bounds } = await measure(connection, relation, values, curve)
+  const cellOf = (leaf: (range: number, column: number) => string): string =>
+    values
+      .map((value, i) => rangeNumber(value, bounds[i] ?? [], (range) => leaf(range, i)))
+      .join(' + ')
+  const last = values.length - 1
   if (curve === 'z-order') {
-    const parts = values.map((value, i) =>
-      rangeNumber(value, `${bounds}_${i}`, lists[i] ?? 0, (range) =>
-        String(spread(range, bits, values.length, values.length - 1 - i)),
-      ),
-    )
-    return `SELECT * FROM ${relation} AS t ORDER BY ${parts.join(' + ')}`
+    const place = cellOf((range, i) => String(spread(range, bits, values.length, last - i)))
+    return `SELECT * FROM ${relation} AS t ORDER BY ${place}`
   }
-  const cells = values.map((value, i) =>
-    rangeNumber(value, `${bounds}_${i}`, lists[i] ?? 0, (range) =>
-      String(range * 2 ** (bits * (values.length - 1 - i))),
-    ),
-  )
+  const cell = cellOf((range, i) => String(range * 2 ** (bits * (last - i))))
   const places = await keepHilbert(connection, values.length, bits)
-  return `SELECT t.* FROM ${relation} AS t LEFT JOIN ${places} AS p ON p.cell = ${cells.join(' + ')} ORDER BY p.place`
+  return `SELECT t.* FROM ${relation} AS t LEFT JOIN ${places} AS p ON p.cell = ${cell} ORDER BY p.place`
 }
 
-/** Bits a column has in the position of a row among `count` columns. */
-function bitsOf(count: number, curve: Curve): number {
+/** Bits each of `columns` has in the position of a row: few rows need few cells. */
+function bitsOf(columns: number, rows: number, curve: Curve): number {
   const whole = curve === 'z-order' ? KEY_BITS : HILBERT_BITS
-  return Math.max(1, Math.min(10, Math.floor(whole / count)))
+  const useful = Math.ceil(Math.log2(Math.max(2, rows)))
+  const own = curve === 'z-order' ? useful - 1 : Math.ceil((useful + 2) / columns)
+  return Math.max(1, Math.min(10, Math.floor(whole / columns), Math.max(2, own)))
 }
 
 function expressionOf([top = '', ...path]: readonly string[]): string {
@@ -73,33 +70,37 @@ function expressionOf([top = '', ...path]: readonly string[]): string {
   return value
 }
 
-// Names differ, so that two orders on one connection never share bounds.
-let nextName = 1
+// Names differ, so that two samples on one connection never meet.
+let nextSample = 1
 
-/** Puts the bounds of the ranges of each value into a variable of the connection; answers how many there are. */
+/** The bits that the number of a range has, and the bounds of the ranges of each value as literals. */
 async function measure(
   connection: EngineConnection,
   relation: string,
   values: readonly string[],
-  ranges: number,
-  name: string,
-): Promise<readonly number[]> {
+  curve: Curve,
+): Promise<{ readonly bits: number; readonly bounds: readonly (readonly string[])[] }> {
   const items = values.map((value, i) => `${value} AS v${i}`).join(', ')
-  const sample = `${name}_sample`
+  const sample = `lakegate_sample_${nextSample++}`
   await connection.run(
-    `CREATE OR REPLACE TEMP TABLE ${sample} AS SELECT ${items} FROM ${relation} AS t USING SAMPLE reservoir(${SAMPLE_ROWS} ROWS) REPEATABLE (1)`,
+    `CREATE TEMP TABLE ${sample} AS SELECT ${items} FROM ${relation} AS t USING SAMPLE reservoir(${SAMPLE_ROWS} ROWS) REPEATABLE (1)`,
   )
   try {
-    const counts: number[] = []
-    const steps = Array.from({ length: ranges - 1 }, (_, i) => (i + 1) / ranges)
+    const [size] = await connection.query(`SELECT count(*) FROM ${sample}`)
+    const bits = bitsOf(values.length, Number(size?.[0] ?? 0), curve)
+    const ranges = Math.min(RANGES, 2 ** bits)
+    const steps = Array.from({ length: ranges - 1 }, (_, i) => (i + 1) / ranges).join(', ')
+    const bounds: string[][] = []
     for (const [i] of values.entries()) {
-      await connection.run(
-        `SET VARIABLE ${name}_${i} = (SELECT list_sort(list_distinct(quantile_disc(v${i}, [${steps.join(', ')}]))) FROM ${sample})`,
+      // As texts: a bound that lost a digit on its way is as good a bound.
+      const [row] = await connection.query(
+        `SELECT list_transform(list_sort(list_distinct(quantile_disc(v${i}, [${steps}]))), lambda v: CAST(v AS VARCHAR)), any_value(typeof(v${i})) FROM ${sample}`,
       )
-      const [row] = await connection.query(`SELECT len(getvariable('${name}_${i}'))`)
-      counts.push(Number(row?.[0] ?? 0))
+      // A text with a NUL cannot stand in a query.
+      const texts = ((row?.[0] ?? []) as readonly string[]).filter((text) => !text.includes('\0'))
+      bounds.push(texts.map((text) => `CAST(${quoteLiteral(text)} AS ${String(row?.[1])})`))
     }
-    return counts
+    return { bits, bounds }
   } finally {
     await connection.run(`DROP TABLE ${sample}`)
   }
@@ -111,16 +112,15 @@ async function measure(
  */
 function rangeNumber(
   value: string,
-  bounds: string,
-  count: number,
+  bounds: readonly string[],
   leaf: (range: number) => string,
 ): string {
   const tree = (from: number, to: number): string => {
     if (from >= to) return leaf(from)
     const middle = (from + to + 1) >> 1
-    return `CASE WHEN ${value} < getvariable('${bounds}')[${middle}] THEN ${tree(from, middle - 1)} ELSE ${tree(middle, to)} END`
+    return `CASE WHEN ${value} < ${bounds[middle - 1]} THEN ${tree(from, middle - 1)} ELSE ${tree(middle, to)} END`
   }
-  return `CASE WHEN ${value} IS NULL THEN ${leaf(0)} ELSE ${tree(0, count)} END`
+  return `CASE WHEN ${value} IS NULL THEN ${leaf(0)} ELSE ${tree(0, bounds.length)} END`
 }
 
 /** Bit b of `number` moved to bit `b * stride + offset`. */

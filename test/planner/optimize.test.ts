@@ -135,11 +135,11 @@ describe('OPTIMIZE', () => {
   it('sorts rows by ZORDER BY, so that fewer files hold what is looked for', async () => {
     const table = newTable()
     await client.query(
-      `CREATE TABLE ${table} (a int, b int, c text, d int) TBLPROPERTIES ('delta.targetFileSize' = '100kb')`,
+      `CREATE TABLE ${table} (a int, b int, c text, d int) TBLPROPERTIES ('delta.targetFileSize' = '50kb')`,
     )
     // Rows of all values in each file.
     await client.query(
-      `INSERT INTO ${table} SELECT (i::bigint * 7919) % 1000, (i::bigint * 104729) % 1009, 'c' || i, i FROM generate_series(1, 600000) i`,
+      `INSERT INTO ${table} SELECT (i::bigint * 7919) % 1000, (i::bigint * 104729) % 1009, 'c' || i, i FROM generate_series(1, 60000) i`,
     )
     const read = async (where: string): Promise<number[]> => {
       const [plan] = await rowsOf(`EXPLAIN SELECT * FROM ${table} WHERE ${where}`)
@@ -158,6 +158,28 @@ describe('OPTIMIZE', () => {
     }
     const [both, all] = await read('a = 100 AND b = 100')
     expect(both).toBeLessThan((all ?? 0) * 0.4)
+  })
+
+  it('sorts the rows of clustered tables by their columns, and only what is new', async () => {
+    const table = newTable()
+    await client.query(`CREATE TABLE ${table} (a int, b text) CLUSTER BY (b, a)`)
+    for (let i = 0; i < 3; i++) {
+      await client.query(
+        `INSERT INTO ${table} SELECT x, 'b' || x % 7 FROM generate_series(1, 100) x`,
+      )
+    }
+    const removed = async (more = ''): Promise<unknown> =>
+      (await client.query(`OPTIMIZE ${table}${more}`)).rows[0].num_files_removed
+    expect(await removed()).toBe('3')
+    expect(await removed()).toBe('0')
+    expect(await removed(' FULL')).toBe('0')
+    await client.query(`INSERT INTO ${table} VALUES (1, 'x')`)
+    expect(await removed()).toBe('2')
+    expect(await rowsOf(`SELECT count(*)::int FROM ${table}`)).toEqual([[301]])
+    expect(await codeOf(`OPTIMIZE ${table} ZORDER BY (a)`)).toBe('0A000')
+    expect(await codeOf(`OPTIMIZE ${table} WHERE a = 1`)).toBe('0A000')
+    const [commit] = (await client.query(`DESCRIBE HISTORY ${table} LIMIT 1`)).rows
+    expect(JSON.parse(commit.operation_parameters).clusterBy).toBe('["b","a"]')
   })
 
   it('writes files without their deleted rows', async () => {

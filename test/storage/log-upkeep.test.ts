@@ -3,8 +3,10 @@
 import { readdirSync, rmSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { GROUP_TAG } from '../../storage/group.js'
 import { cleanLog } from '../../storage/log-cleanup.js'
 import { compactionStart } from '../../storage/log-compaction.js'
+import { writeDataFiles } from '../../storage/data-file.js'
 import { LocalStore } from '../../storage/local-store.js'
 import { listCommits } from '../../storage/snapshot.js'
 import { Transaction } from '../../storage/transaction.js'
@@ -85,6 +87,34 @@ describe('a log compaction', () => {
     }
     for (const [i, version] of versions.entries()) {
       expect(await lake.rows('compacted', version)).toEqual(rows[i])
+    }
+  })
+})
+
+describe('a checkpoint or a compaction', () => {
+  it('is not written over a commit of a group that may be taken back', async () => {
+    for (const [version, kind] of [
+      [5, 'compaction'],
+      [10, 'checkpoint'],
+    ] as const) {
+      const table = `grouped ${kind}`
+      await grownTable(table, version - 2)
+      const snapshot = await lake.snapshot(table)
+      const appended = async (group?: string): Promise<Transaction> => {
+        const transaction = await Transaction.begin(lake.store, snapshot)
+        const { files } = await writeDataFiles(lake.store, lake.connection, snapshot, {
+          query: 'SELECT 1::BIGINT AS i',
+        })
+        transaction.add(files)
+        const tags = group === undefined ? {} : { tags: { [GROUP_TAG]: group } }
+        const result = await transaction.commit({ operation: 'WRITE', ...tags })
+        expect(result.kind).toBe('committed')
+        return transaction
+      }
+      await appended('some group')
+      const behind = await appended()
+      expect(behind.versions.at(-1)?.version).toBe(version)
+      expect((await lake.maintain(behind))[kind]).toBe('not due')
     }
   })
 })
