@@ -27,8 +27,7 @@ import {
 import { analyzeQuery } from './analyze-query.js'
 import { analyzeEngineQuery } from './engine-analysis.js'
 import type { EnginePool } from './engine-pool.js'
-import { type EngineTable, isPlainExpression } from './engine-query.js'
-import type { TimeTravel } from './lake-syntax.js'
+import type { EngineTable } from './engine-query.js'
 import type { Gateway } from './gateway.js'
 import { numberParameters } from './parameter-marker.js'
 import type { InputStyle } from './literal.js'
@@ -42,6 +41,7 @@ import { kindOf, listOf, type Node, nodeOf, walk } from './syntax-tree.js'
 import { tablePredicates } from './table-predicates.js'
 import { collectTableReferences, type TableReference } from './table-references.js'
 import type { TransactionBlock } from './transaction-block.js'
+import { requirePlainTravel } from './travel-expression.js'
 
 /** What a query needs of the session that runs it. */
 export interface QueryContext {
@@ -587,26 +587,6 @@ export async function relationTexts(
   return { texts, scans }
 }
 
-/** Time travel expressions known to read nothing. */
-const plainTravels = new LRUCache<string, true>({ max: 1000 })
-
-/** 0A000 or 42501 for an expression that would read tables, files or settings: DuckDB evaluates it. */
-async function requirePlain(travel: TimeTravel, connection: EngineConnection): Promise<void> {
-  const { expression } = travel
-  if (plainTravels.has(expression)) return
-  if (!(await isPlainExpression(expression, connection).catch(withoutPosition))) {
-    throw new SqlError(
-      SqlState.featureNotSupported,
-      'the version or time of a table must be an expression without tables',
-    )
-  }
-  plainTravels.set(expression, true)
-}
-
-function withoutPosition(thrown: unknown): never {
-  throw thrown instanceof SqlError ? thrown.at(undefined) : thrown
-}
-
 async function snapshotFor(
   table: TableName,
   reference: TableReference,
@@ -621,7 +601,7 @@ async function snapshotFor(
   if (travel === undefined || (dependsOnParameter && !run.executing)) snapshot = await newest()
   else {
     const type = travel.kind === 'version' ? 'BIGINT' : 'TIMESTAMPTZ'
-    await requirePlain(travel, connection)
+    await requirePlainTravel(travel.expression, connection)
     // A bare number of a version that is text, as drivers bind it, is cast like any literal.
     const rows = await connection.query(`SELECT CAST((${travel.expression}) AS ${type})`, values)
     const value = rows[0]?.[0]

@@ -12,6 +12,7 @@ import { computedColumn, taggedRows } from '../ready-rows.js'
 import { undefinedRelation } from '../refusal.js'
 import type { ResultColumn } from '../result.js'
 import type { StatementCall } from '../statement-kind.js'
+import { requirePlainTravel } from '../travel-expression.js'
 
 /** One row of Delta's metrics, by their names in SQL. */
 export const RESTORE_COLUMNS: readonly ResultColumn[] = [
@@ -36,6 +37,7 @@ export async function restore(
     connection.attach(cancellation)
     try {
       const type = command.to === 'version' ? 'BIGINT' : 'TIMESTAMPTZ'
+      await requirePlainTravel(command.expression, connection)
       const rows = await connection.query(`SELECT CAST((${command.expression}) AS ${type})`)
       return rows[0]?.[0] ?? null
     } finally {

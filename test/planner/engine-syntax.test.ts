@@ -360,6 +360,7 @@ describe('what is beyond the lake', () => {
     expect((await failure(`SELECT count(*) FROM silver.w VERSION AS OF ${version}`)).code).toBe(
       code,
     )
+    expect((await failure(`RESTORE TABLE silver.w TO VERSION AS OF ${version}`)).code).toBe(code)
   })
 })
 
