@@ -1,6 +1,7 @@
 /** Lake settings: the run-time parameters that PostgreSQL does not have. */
 
-import { bool, category, choice, integer, type Setting } from './setting.js'
+import { bool, category, choice, integer, type Setting, text } from './setting.js'
+import { SqlError, SqlState } from '../storage/errors.js'
 
 /** Settings of the gateway itself, under the prefix `lakegate`. */
 export const LAKE_SETTINGS: readonly Setting[] = [
@@ -13,6 +14,9 @@ export const LAKE_SETTINGS: readonly Setting[] = [
   ...category('Lakegate / Maintenance', [
     // Off lets VACUUM remove what readers of old versions and slow writers may still need.
     bool('lakegate.vacuum_retention_check', 'on'),
+    // What is committed is this transaction of this application, and each is committed once.
+    text('lakegate.txn_app_id', ''),
+    text('lakegate.txn_version', '', 'user', { accept: wholeNumber }),
   ]),
   ...category('Lakegate / Writing', [
     // Whether INSERT OVERWRITE replaces the whole table or the partitions it writes to.
@@ -21,3 +25,11 @@ export const LAKE_SETTINGS: readonly Setting[] = [
     bool('lakegate.schema_evolution', 'off'),
   ]),
 ]
+
+function wholeNumber(value: string, name: string): string {
+  if (/^\d{0,18}$/.test(value)) return value
+  throw new SqlError(
+    SqlState.invalidParameterValue,
+    `invalid value for parameter "${name}": "${value}"`,
+  )
+}

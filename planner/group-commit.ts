@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { Gateway } from './gateway.js'
-import type { GroupMember, TableChange } from './table-change.js'
+import type { ApplicationTransaction, GroupMember, TableChange } from './table-change.js'
 
 /**
  * Commits `changes`: one as a plain commit, several as a group.
@@ -14,15 +14,22 @@ import type { GroupMember, TableChange } from './table-change.js'
  * When a commit conflicts (40001) or fails, the record says that the group is aborted, and what was
  * committed is taken back. A process that dies in between leaves an undecided group: whoever meets it
  * aborts it after some seconds.
+ *
+ * False, and nothing is changed, when the table has this transaction of the application already.
  */
 export async function commitChanges(
   gateway: Gateway,
   changes: readonly TableChange[],
-): Promise<void> {
+  application?: ApplicationTransaction,
+): Promise<boolean> {
   const changed = changes.filter((change) => !change.isEmpty)
-  if (changed.length <= 1) {
-    await changed[0]?.commit(gateway)
-    return
+  if (changed.length <= 1) return (await changed[0]?.commit(gateway, application)) ?? true
+  if (application !== undefined) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      'a transaction of an application over several tables is not supported',
+      { hint: 'Reset lakegate.txn_app_id, or commit after each table.' },
+    )
   }
   const group = randomUUID()
   const members: GroupMember[] = []
@@ -33,6 +40,7 @@ export async function commitChanges(
       members.push(await change.commitIn(gateway, group))
     }
   } catch (thrown) {
+    if (members.length === 0 && !isUnresolved(thrown)) throw thrown
     await groups.decide(group, { decision: 'abort', tables: {} })
     await takeBack(gateway, members)
     throw isUnresolved(thrown) ? aborted(thrown) : thrown
@@ -46,6 +54,7 @@ export async function commitChanges(
     throw aborted(undefined)
   }
   for (const { transaction } of members) gateway.afterCommit(transaction)
+  return true
 }
 
 function byPath(a: TableChange, b: TableChange): number {

@@ -20,6 +20,7 @@ import { needsTransactionBlock, readOnlyTransaction } from './refusal.js'
 import type { OutputStyle } from './result.js'
 import type { SessionEvents, StatementDescription } from './session.js'
 import { sessionFunction } from './session-function.js'
+import type { ApplicationTransaction } from './table-change.js'
 import { TemporaryTables } from './temporary-tables.js'
 import { TransactionBlock } from './transaction-block.js'
 
@@ -94,6 +95,14 @@ export class SessionContext {
       false,
       [this.portals, this.cursors, this.temporary, this.settings, this.channels],
       () => this.settings.get('transaction_read_only') === 'on',
+      {
+        transaction: () => applicationTransaction(this.settings),
+        known: () =>
+          this.notice(
+            SqlState.successfulCompletion,
+            'the table has this transaction of the application already, nothing was written',
+          ),
+      },
     )
     return this.#block
   }
@@ -207,4 +216,15 @@ export class SessionContext {
     await this.cursors.closeAll()
     await this.temporary.close().finally(() => this.pool.close())
   }
+}
+
+/** The transaction that `lakegate.txn_app_id` and `lakegate.txn_version` name; undefined without either. */
+function applicationTransaction(settings: Settings): ApplicationTransaction | undefined {
+  const [appId, version] = ['lakegate.txn_app_id', 'lakegate.txn_version'].map((name) =>
+    settings.get(name),
+  )
+  if (appId === undefined || version === undefined || appId === '' || version === '') {
+    return undefined
+  }
+  return { appId, version: BigInt(version) }
 }

@@ -7,6 +7,7 @@ import type { AddFile, Protocol } from '../storage/actions.js'
 import { deletionVectorId } from '../storage/deletion-vector.js'
 import type { CommitDescription } from '../storage/commit-info.js'
 import { assert, SqlError, SqlState } from '../storage/errors.js'
+import { emptyTrail } from '../storage/group.js'
 import { groupTags } from '../storage/group-rollback.js'
 import { resolvePath } from '../storage/file-path.js'
 import type { NewTable } from '../storage/new-table.js'
@@ -22,6 +23,12 @@ import type { Gateway } from './gateway.js'
 interface Read {
   readonly predicate: Predicate
   readonly files: readonly DataFile[]
+}
+
+/** A transaction of an application, which a table takes once: Delta's `txn` action. */
+export interface ApplicationTransaction {
+  readonly appId: string
+  readonly version: bigint
 }
 
 /** The state of a change that a savepoint goes back to. */
@@ -146,7 +153,7 @@ export class TableChange {
       sizeBytes: files.sizeBytes,
       transactions: this.base?.transactions ?? new Map(),
       domains: this.#domains(),
-      groups: this.base?.groups ?? NO_GROUPS,
+      groups: this.base?.groups ?? emptyTrail(),
     }
   }
 
@@ -177,18 +184,21 @@ export class TableChange {
    * Commits as one version of the table.
    *
    * 40001 naming the version that won when another writer's commit conflicts, 42P07 when another
-   * writer made the table first.
+   * writer made the table first. False, and nothing is committed, when the table has this transaction
+   * of the application already.
    */
-  async commit(gateway: Gateway): Promise<void> {
-    if (this.isEmpty) return
+  async commit(gateway: Gateway, application?: ApplicationTransaction): Promise<boolean> {
+    if (this.isEmpty) return true
     const { adds, operations } = this.#state
-    if (this.base !== null && this.#isBlindAppend) {
+    if (this.base !== null && this.#isBlindAppend && application === undefined) {
       const appended = await gateway.appends.append(this.base, adds, operations)
       if (appended.kind === 'conflict') throw conflictError(this.table, appended)
-      return
+      return true
     }
-    const { transaction } = await this.#commit(gateway, {})
-    gateway.afterCommit(transaction)
+    const member = await this.#commit(gateway, { application })
+    if (member === null) return false
+    gateway.afterCommit(member.transaction)
+    return true
   }
 
   /**
@@ -196,20 +206,36 @@ export class TableChange {
    *
    * Fails as `commit`; the log is to be maintained once the group has ended.
    */
-  commitIn(gateway: Gateway, group: string): Promise<GroupMember> {
-    return this.#commit(gateway, { tags: groupTags(group) })
+  async commitIn(gateway: Gateway, group: string): Promise<GroupMember> {
+    const member = await this.#commit(gateway, { tags: groupTags(group) })
+    assert(member !== null, 'a group has no transaction of an application')
+    return member
   }
 
-  async #commit(gateway: Gateway, more: Pick<CommitDescription, 'tags'>): Promise<GroupMember> {
+  async #commit(
+    gateway: Gateway,
+    {
+      tags,
+      application,
+    }: Pick<CommitDescription, 'tags'> & {
+      readonly application?: ApplicationTransaction | undefined
+    },
+  ): Promise<GroupMember | null> {
     const { adds, removes, reads, operations, metrics, parameters } = this.#state
     // Of a folder without a log, a registration means nothing: it may be left behind.
     if (this.#registration !== undefined) await gateway.catalog.registerTable(this.#registration)
     const transaction = await this.#begin(gateway.store)
+    if (
+      application !== undefined &&
+      !transaction.setTransaction(application.appId, application.version)
+    ) {
+      return null
+    }
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
     transaction.remove(removes)
     transaction.add(adds)
     const words = describeChange(operations, adds, removes, metrics, parameters)
-    const result = await transaction.commit({ ...words, ...more })
+    const result = await transaction.commit(tags === undefined ? words : { ...words, tags })
     if (result.kind === 'conflict') throw conflictError(this.table, result)
     return { tablePath: this.table.path, version: result.version, transaction }
   }
@@ -237,8 +263,6 @@ export class TableChange {
     return transaction
   }
 }
-
-const NO_GROUPS: Snapshot['groups'] = { versions: new Map(), rolledBack: new Set(), loadedMs: 0 }
 
 /** A table's commit that belongs to a group. */
 export interface GroupMember {

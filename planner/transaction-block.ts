@@ -6,7 +6,7 @@ import type { Snapshot } from '../storage/snapshot.js'
 import type { Gateway } from './gateway.js'
 import { commitChanges } from './group-commit.js'
 import { readOnlyTransaction } from './refusal.js'
-import type { TableChange } from './table-change.js'
+import type { ApplicationTransaction, TableChange } from './table-change.js'
 
 /** A part of a session's state that takes part in its transactions. */
 export interface TransactionalState {
@@ -15,6 +15,15 @@ export interface TransactionalState {
   /** Makes what has been done since the block began last, or takes effect only now. */
   commit(): Promise<void>
 }
+
+/** The transaction of an application that a block is, if any. */
+export interface ApplicationHooks {
+  readonly transaction: () => ApplicationTransaction | undefined
+  /** Told when the table has it already, so that nothing was committed. */
+  readonly known: () => void
+}
+
+const NO_APPLICATION: ApplicationHooks = { transaction: () => undefined, known: () => {} }
 
 interface Savepoint {
   readonly name: string
@@ -37,6 +46,7 @@ export class TransactionBlock {
   readonly startedMs: number = Date.now()
   readonly #states: readonly TransactionalState[]
   readonly #readOnly: () => boolean
+  readonly #application: ApplicationHooks
   readonly #restore: () => Promise<void>
   readonly #savepoints: Savepoint[] = []
   /** The tables this block changes, by their folders. */
@@ -49,7 +59,9 @@ export class TransactionBlock {
     explicit: boolean,
     states: readonly TransactionalState[],
     readOnly: () => boolean = () => false,
+    application: ApplicationHooks = NO_APPLICATION,
   ) {
+    this.#application = application
     this.explicit = explicit
     this.#states = states
     this.#readOnly = readOnly
@@ -157,7 +169,9 @@ export class TransactionBlock {
    */
   async commit(gateway: Gateway): Promise<void> {
     try {
-      await commitChanges(gateway, [...this.#changes.values()])
+      const changes = [...this.#changes.values()]
+      const isNew = await commitChanges(gateway, changes, this.#application.transaction())
+      if (!isNew) this.#application.known()
       await this.#draft?.publish()
       for (const state of this.#states) await state.commit()
     } catch (thrown) {

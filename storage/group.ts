@@ -39,6 +39,11 @@ const TIMEOUT_MS = 10_000
 
 const FOLDER = '_lakegate/groups'
 
+/** The trail of a replay that begins now. */
+export function emptyTrail(): GroupTrail {
+  return { versions: new Map(), rolledBack: new Set(), loadedMs: Date.now() }
+}
+
 /** `trail` with what the commit of `version` says of groups. */
 export function followTrail(
   trail: GroupTrail,

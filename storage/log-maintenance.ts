@@ -4,9 +4,9 @@ import { makeChecksum } from './checksum.js'
 import { writeCheckpoint } from './checkpoint-writer.js'
 import type { Engine } from './engine.js'
 import { assert } from './errors.js'
+import { emptyTrail, followTrail, Groups } from './group.js'
 import { cleanLog } from './log-cleanup.js'
 import { compactionStart, writeCompaction } from './log-compaction.js'
-import { GROUP_TAG } from './group.js'
 import { checksumPath } from './log-path.js'
 import type { ObjectStore } from './object-store.js'
 import { loadSnapshot, refreshSnapshot, type Snapshot } from './snapshot.js'
@@ -45,11 +45,13 @@ export async function maintainLog(
     failures.push(thrown)
   }
   const { metadata } = transaction.target
+  // What sums a version up no longer tells that it belongs to a group, so only settled ones are.
+  if (await hasOpenGroup(store, versions)) {
+    return { checksum, checkpoint: 'not due', compaction: 'not due', failures }
+  }
   let compaction: Maintenance['compaction'] = 'not due'
-  // Neither says which commits belong to groups, and one that came between may not count in the end.
-  const isSettled = !versions.slice(0, -1).some(belongsToGroup)
   const from = compactionStart(version, metadata.configuration)
-  if (from !== null && isSettled) {
+  if (from !== null) {
     try {
       compaction = (await writeCompaction(store, tablePath, from, version)) ? 'written' : 'present'
     } catch (thrown) {
@@ -58,7 +60,7 @@ export async function maintainLog(
     }
   }
   let checkpoint: Maintenance['checkpoint'] = 'not due'
-  if (isSettled && version > 0 && version % checkpointInterval(metadata.configuration) === 0) {
+  if (version > 0 && version % checkpointInterval(metadata.configuration) === 0) {
     try {
       const path = await checkpointVersion(store, engine, base, tablePath, version)
       checkpoint = path === null ? 'present' : 'written'
@@ -71,12 +73,24 @@ export async function maintainLog(
   return { checksum, checkpoint, compaction, failures }
 }
 
-function belongsToGroup({ actions }: VersionActions): boolean {
-  return actions.some((action) => {
-    if (action.kind !== 'commitInfo') return false
-    const tags = action.commitInfo.tags as { readonly [name: string]: unknown } | null | undefined
-    return typeof tags?.[GROUP_TAG] === 'string'
-  })
+async function hasOpenGroup(
+  store: ObjectStore,
+  versions: readonly VersionActions[],
+): Promise<boolean> {
+  const trail = versions.reduce(
+    (known, { version, actions }) => followTrail(known, version, actions),
+    emptyTrail(),
+  )
+  const groups = new Groups(store)
+  for (const group of trail.versions.keys()) {
+    if (trail.rolledBack.has(group)) continue
+    try {
+      if ((await groups.decisionOf(group))?.decision !== 'commit') return true
+    } catch {
+      return true
+    }
+  }
+  return false
 }
 
 /** Writes the checksum of the version that `transaction` committed, unless it has one. */

@@ -28,7 +28,7 @@ import {
   type ReplayStep,
   replaySteps,
 } from './log-segment.js'
-import { followTrail, type GroupTrail } from './group.js'
+import { emptyTrail, followTrail, type GroupTrail } from './group.js'
 import type { ObjectStore } from './object-store.js'
 import { parseSchemaString, type Schema } from './schema.js'
 import { requireReadable } from './table-features.js'
@@ -296,7 +296,7 @@ function emptyReplay(): Replay {
     added: new Map(),
     transactions: new Map(),
     domains: new Map(),
-    groups: { versions: new Map(), rolledBack: new Set(), loadedMs: Date.now() },
+    groups: emptyTrail(),
   }
 }
 

@@ -174,3 +174,26 @@ describe('statements of a transaction block', () => {
     await other.end()
   })
 })
+
+describe('transactions of an application', () => {
+  it('are committed once, however often and by however many they are tried', async () => {
+    const table = await makeTable('once', 'n int')
+    const notices: string[] = []
+    await together(6, async (client) => {
+      client.on('notice', ({ message }) => notices.push(String(message)))
+      await client.query("SET lakegate.txn_app_id = 'loader'")
+      for (let version = 1; version <= 3; version++) {
+        await client.query(`SET lakegate.txn_version = ${version}`)
+        await client.query(`INSERT INTO ${table} VALUES (${version})`)
+      }
+      await client.query('RESET lakegate.txn_app_id')
+    })
+    const found = await read(`SELECT n, count(*) FROM ${table} GROUP BY n ORDER BY n`)
+    // A slower client finds an earlier number passed by: what it brings is taken for known.
+    expect(found.map(([, count]) => count)).toEqual(found.map(() => '1'))
+    expect(found.at(-1)).toEqual([3, '1'])
+    expect(notices.length).toBe(18 - found.length)
+    await read(`INSERT INTO ${table} VALUES (4), (4)`)
+    expect(await read(`SELECT count(*) FROM ${table} WHERE n = 4`)).toEqual([['2']])
+  }, 60_000)
+})

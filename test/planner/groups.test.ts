@@ -195,27 +195,27 @@ describe('a block over several tables', () => {
   }, 60_000)
 })
 
-describe('a group whose gateway is gone', () => {
-  /** Commits `UPDATE … SET n = 0` to the tables as members of a group, and no more. */
-  async function leaveBehind(names: readonly string[], group: string): Promise<number[]> {
-    const store = new LocalStore(gateways[0].lake)
-    const engine = await Engine.open({})
-    const connection = await engine.connect()
-    const versions: number[] = []
-    for (const name of names) {
-      const snapshot = await loadSnapshot(store, connection, name.replace('.', '/'), null)
-      if (snapshot === null) throw new Error('there is a table')
-      const transaction = await Transaction.begin(store, snapshot)
-      transaction.readWholeTable()
-      transaction.remove(snapshot.files)
-      const result = await transaction.commit({ operation: 'DELETE', tags: groupTags(group) })
-      if (result.kind !== 'committed') throw new Error(result.detail)
-      versions.push(result.version)
-    }
-    await engine.close()
-    return versions
+/** Commits the removal of all rows to the tables as members of a group, and no more. */
+async function leaveBehind(names: readonly string[], group: string): Promise<number[]> {
+  const store = new LocalStore(gateways[0].lake)
+  const engine = await Engine.open({})
+  const connection = await engine.connect()
+  const versions: number[] = []
+  for (const name of names) {
+    const snapshot = await loadSnapshot(store, connection, name.replace('.', '/'), null)
+    if (snapshot === null) throw new Error('there is a table')
+    const transaction = await Transaction.begin(store, snapshot)
+    transaction.readWholeTable()
+    transaction.remove(snapshot.files)
+    const result = await transaction.commit({ operation: 'DELETE', tags: groupTags(group) })
+    if (result.kind !== 'committed') throw new Error(result.detail)
+    versions.push(result.version)
   }
+  await engine.close()
+  return versions
+}
 
+describe('a group whose gateway is gone', () => {
   it('does not show, and is rolled back by whoever meets it later', async () => {
     const client = await connect(1)
     const [first = '', second = ''] = await makeTables(client, 2)
@@ -259,6 +259,35 @@ describe('a group whose gateway is gone', () => {
     await client.query(`INSERT INTO ${first} VALUES (2, 5)`)
     await new Promise((resolve) => setTimeout(resolve, 600))
     expect(await rows(client, `SELECT n FROM ${first} ORDER BY 1`)).toEqual([[5], [100]])
+    await client.end()
+  })
+})
+
+describe('a commit behind one of an undecided group', () => {
+  it('writes no checkpoint, which would hide whose the earlier one is', async () => {
+    const client = await connect(0)
+    const name = `g${next++}`
+    tables.add(`silver/${name}`)
+    await client.query(
+      `CREATE TABLE silver.${name} (id int, n int) TBLPROPERTIES ('delta.checkpointInterval' = '1')`,
+    )
+    await client.query(`INSERT INTO silver.${name} VALUES (1, 100)`)
+    await leaveBehind([`silver.${name}`], `open-${name}`)
+    await client.query(`INSERT INTO silver.${name} VALUES (2, 5)`)
+    await client.query(`INSERT INTO silver.${name} VALUES (3, 6)`)
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    const fresh = await startGateway({ lake: gateways[0].lake })
+    const reader = new pg.Client({
+      host: '127.0.0.1',
+      port: fresh.port,
+      user: 'lakegate',
+      database: 'lake',
+    })
+    await reader.connect()
+    // A gateway that has just started waits, finds nobody, and takes the group back.
+    expect(await rows(reader, `SELECT id FROM silver.${name} ORDER BY 1`)).toEqual([[1], [2], [3]])
+    await reader.end()
+    await fresh.close()
     await client.end()
   })
 })
