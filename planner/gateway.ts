@@ -14,6 +14,7 @@ import { AppendQueue } from './append-queue.js'
 import { FULFILLED } from './fulfilled.js'
 import type { Transaction } from '../storage/transaction.js'
 import { createMacros } from './macros.js'
+import { OpenChanges } from './open-changes.js'
 import { NotificationHub } from './notification-hub.js'
 
 /** A session as the others see it. */
@@ -48,6 +49,8 @@ export class Gateway {
   readonly importFiles: ImportFiles
   readonly pgCatalog: PgCatalog = new PgCatalog()
   readonly appends: AppendQueue
+  /** What blocks are changing: background work on it would only make them fail. */
+  readonly openChanges: OpenChanges = new OpenChanges()
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
   readonly #compaction: AutoCompaction
@@ -73,6 +76,7 @@ export class Gateway {
       engine: options.engine,
       latest: (path) => this.snapshots.latest(path),
       isDefault: options.autoCompact ?? true,
+      isBusy: (path) => this.openChanges.has(path),
       committed: (transaction) => this.afterCommit(transaction),
     })
     this.catalog = new Catalog(

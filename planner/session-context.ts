@@ -103,6 +103,7 @@ export class SessionContext {
             'the table has this transaction of the application already, nothing was written',
           ),
       },
+      this.gateway.openChanges,
     )
     return this.#block
   }

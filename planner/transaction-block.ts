@@ -5,6 +5,7 @@ import { SqlError, SqlState } from '../storage/errors.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import type { Gateway } from './gateway.js'
 import { commitChanges } from './group-commit.js'
+import { OpenChanges } from './open-changes.js'
 import { readOnlyTransaction } from './refusal.js'
 import type { ApplicationTransaction, TableChange } from './table-change.js'
 
@@ -47,6 +48,7 @@ export class TransactionBlock {
   readonly #states: readonly TransactionalState[]
   readonly #readOnly: () => boolean
   readonly #application: ApplicationHooks
+  readonly #openChanges: OpenChanges
   readonly #restore: () => Promise<void>
   readonly #savepoints: Savepoint[] = []
   /** The tables this block changes, by their folders. */
@@ -60,8 +62,10 @@ export class TransactionBlock {
     states: readonly TransactionalState[],
     readOnly: () => boolean = () => false,
     application: ApplicationHooks = NO_APPLICATION,
+    openChanges: OpenChanges = new OpenChanges(),
   ) {
     this.#application = application
+    this.#openChanges = openChanges
     this.explicit = explicit
     this.#states = states
     this.#readOnly = readOnly
@@ -103,6 +107,7 @@ export class TransactionBlock {
     if (known !== undefined) return known
     const change = begin()
     this.#changes.set(table.path, change)
+    this.#openChanges.begin(table.path)
     return change
   }
 
@@ -174,6 +179,7 @@ export class TransactionBlock {
       if (!isNew) this.#application.known()
       await this.#draft?.publish()
       for (const state of this.#states) await state.commit()
+      for (const path of [...this.#changes.keys()]) this.#forget(path)
     } catch (thrown) {
       await this.#restore()
       throw thrown
@@ -184,6 +190,10 @@ export class TransactionBlock {
     await this.#restore()
   }
 
+  #forget(path: string): void {
+    if (this.#changes.delete(path)) this.#openChanges.end(path)
+  }
+
   #mark(): () => Promise<void> {
     const changes = new Map([...this.#changes].map(([path, change]) => [path, change.save()]))
     const staged = this.#draft?.staged
@@ -192,7 +202,7 @@ export class TransactionBlock {
       this.#draft = staged === undefined ? undefined : await this.#draft?.draft(staged)
       for (const [path, change] of [...this.#changes]) {
         const before = changes.get(path)
-        if (before === undefined) this.#changes.delete(path)
+        if (before === undefined) this.#forget(path)
         else change.restore(before)
       }
       for (const restore of restores) await restore()

@@ -25,6 +25,8 @@ export interface AutoCompactionOptions {
   /** Whether tables are compacted that do not say so themselves. */
   readonly isDefault: boolean
   readonly committed: (transaction: Transaction) => void
+  /** Whether somebody is changing the table who would lose to a compaction; nobody unless given. */
+  readonly isBusy?: (tablePath: string) => boolean
 }
 
 /**
@@ -99,7 +101,12 @@ export class AutoCompaction {
   }
 
   async #compact(tablePath: string): Promise<void> {
-    const { store, engine, latest, committed } = this.#options
+    const { store, engine, latest, committed, isBusy } = this.#options
+    if (isBusy?.(tablePath) === true) {
+      // Its own commit brings the table back.
+      this.#slack.set(tablePath, 0)
+      return
+    }
     const snapshot = await latest(tablePath)
     if (snapshot === null) return
     const { plan, slack } = planAutoCompaction(snapshot)
