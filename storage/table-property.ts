@@ -117,7 +117,14 @@ export function propertyName(name: string): string {
  * `name` as `propertyName` gives it. Names outside of `delta.` are the users' own.
  */
 export function requireProperty(name: string, value: string): void {
-  if (/^lakegate\./i.test(name)) throw kept(name)
+  const own = OWN[name]
+  if (own !== undefined && !own.test(value)) {
+    throw new SqlError(
+      SqlState.invalidParameterValue,
+      `invalid value for parameter "${name}": "${value}"`,
+    )
+  }
+  if (own === undefined && /^lakegate\./i.test(name)) throw kept(name)
   if (!/^delta\./i.test(name)) return
   if (name.startsWith('delta.constraints.')) {
     throw new SqlError(SqlState.cantChangeRuntimeParam, `parameter "${name}" cannot be changed`, {
@@ -151,8 +158,14 @@ export function requireRemovable(name: string): void {
   const isFixed =
     PROPERTIES[name] === 'system' ||
     name === 'delta.columnMapping.mode' ||
-    /^(delta\.constraints|lakegate)\./.test(name)
+    (/^(delta\.constraints|lakegate)\./.test(name) && OWN[name] === undefined)
   if (isFixed) throw kept(name)
+}
+
+/** Properties of the gateway's own that users may set, and the values they take. */
+const OWN: Readonly<Record<string, RegExp>> = {
+  'lakegate.autoCompact.minNumFiles': /^[1-9]\d{0,8}$/,
+  'lakegate.autoCompact.maxFileSize': /^\s*[1-9]\d*\s*[kmgt]?b?\s*$/i,
 }
 
 function kept(name: string): SqlError {

@@ -175,6 +175,28 @@ describe('statements of a transaction block', () => {
   })
 })
 
+describe('compaction in the background', () => {
+  it('leaves a table alone that a block is changing', async () => {
+    const table = await makeTable(
+      'busy',
+      "n int) TBLPROPERTIES ('delta.autoOptimize.autoCompact' = 'true', 'lakegate.autoCompact.minNumFiles' = '3'",
+    )
+    const [mine, other] = [await connect(0), await connect(0)]
+    for (let i = 0; i < 2; i++) await mine.query(`INSERT INTO ${table} VALUES (1)`)
+    await mine.query('BEGIN')
+    await mine.query(`UPDATE ${table} SET n = 2`)
+    for (let i = 0; i < 6; i++) await other.query(`INSERT INTO ${table} VALUES (1)`)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await mine.query('COMMIT')
+    expect(await read(`SELECT n, count(*) FROM ${table} GROUP BY n ORDER BY n`)).toEqual([
+      [1, '6'],
+      [2, '2'],
+    ])
+    await mine.end()
+    await other.end()
+  }, 60_000)
+})
+
 describe('transactions of an application', () => {
   it('are committed once, however often and by however many they are tried', async () => {
     const table = await makeTable('once', 'n int')
