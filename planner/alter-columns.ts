@@ -7,8 +7,9 @@ import { identityOf } from '../storage/identity-column.js'
 import type { StructField } from '../storage/schema.js'
 import { widenedField } from '../storage/type-widening.js'
 import { requireNewCheck } from './alter-constraints.js'
-import { columnField, type Definition, expressionText } from './create-table.js'
+import { columnField, type Definition } from './create-table.js'
 import { notSupported } from './refusal.js'
+import { defaultText } from './spark-text.js'
 import { mentionsColumn, withColumnRenamed } from './stored-text.js'
 import { constantOf, listOf, type Node, nodeOf, stringOf, walk } from './syntax-tree.js'
 import type { DraftColumn, TableDraft } from './table-draft.js'
@@ -24,7 +25,7 @@ export function addColumn(draft: TableDraft, command: Node): void {
     draft.notice(SqlState.duplicateColumn, `${message}, skipping`)
     return
   }
-  const definition: Definition = { fields: [], configuration: {} }
+  const definition: Definition = { fields: [], configuration: {}, stated: draft.stated }
   for (const one of draft.constraintNames) {
     definition.configuration[`delta.constraints.${one}`] = draft.constraint(one) ?? ''
   }
@@ -40,11 +41,11 @@ export function addColumn(draft: TableDraft, command: Node): void {
   const isNull = made.metadata.CURRENT_DEFAULT === 'NULL'
   const field = isNull ? without(made, /^CURRENT_DEFAULT$/) : made
   if (needsColumnMapping(name)) draft.mapColumns()
-  const defaultText = field.metadata.CURRENT_DEFAULT as string | undefined
+  const addedDefault = field.metadata.CURRENT_DEFAULT as string | undefined
   const isGenerated = field.metadata['delta.generationExpression'] !== undefined
-  draft.columns.push({ field, source: { kind: 'added', defaultText } })
+  draft.columns.push({ field, source: { kind: 'added', defaultText: addedDefault } })
   // Delta reads nulls where a file lacks a column; PostgreSQL shows the value in every row.
-  if (defaultText !== undefined || isGenerated) draft.rewrites = true
+  if (addedDefault !== undefined || isGenerated) draft.rewrites = true
   if (!field.nullable) draft.validations.push({ kind: 'not-null', column: name })
   for (const [key, text] of Object.entries(definition.configuration)) {
     if (key === 'lakegate.primaryKey') {
@@ -224,7 +225,11 @@ export function setDefault(draft: TableDraft, command: Node): void {
     )
   }
   if (node !== undefined) requireNoColumns(node)
-  const text = node === undefined || constantOf(node) === null ? undefined : expressionText(node)
+  const { name: own, type } = column.field
+  const text = node === undefined || constantOf(node) === null ? undefined : defaultText(node, type)
+  if (node !== undefined && text !== undefined) {
+    draft.stated.push({ use: 'default', node, text, column: own })
+  }
   draft.setMetadata(column, 'CURRENT_DEFAULT', text)
 }
 
@@ -267,7 +272,7 @@ export function setType(draft: TableDraft, command: Node): void {
   const using = definition.raw_default as Node | undefined
   const wanted = columnField(
     { ...definition, colname: field.name },
-    { fields: [], configuration: {} },
+    { fields: [], configuration: {}, stated: [] },
     draft.table.name,
   )
   if (draft.isPartition(field.name)) {

@@ -33,12 +33,15 @@ import { notSupported } from './refusal.js'
 import type { Scope } from './scope.js'
 import { typeName } from './sql-type.js'
 import { type Node, nodeOf, walk } from './syntax-tree.js'
+import { requireSameMeaning } from './stated-expression.js'
 import { TableChange } from './table-change.js'
 import { type Notice, TableDraft } from './table-draft.js'
 import {
   assign,
+  checkedCondition,
+  computedValue,
   defaultValue,
-  storedExpression,
+  GENERATION,
   type TargetColumn,
   targetColumns,
   targetScope,
@@ -263,6 +266,7 @@ function planned(analysis: Analysis, alteration: Alteration): AlterationPlan {
   change(draft)
   const definition = draft.definition()
   const columns = targetColumns({ fields: draft.columns.map(({ field }) => field) })
+  for (const one of draft.stated) requireSameMeaning(analysis, one, columns, table.name)
   checkDefaults(analysis, draft, columns)
   const sql = alteredRows(analysis, draft, columns)
   return {
@@ -275,18 +279,7 @@ function planned(analysis: Analysis, alteration: Alteration): AlterationPlan {
   }
 }
 
-/** Tells what is wrong with an expression in PostgreSQL's words: the statement itself holds it. */
-function plainly<T>(work: () => T): T {
-  try {
-    return work()
-  } catch (thrown) {
-    const { cause } = thrown as { readonly cause?: unknown }
-    // Its place is one in the text that is stored.
-    throw cause instanceof SqlError ? cause.at(undefined) : thrown
-  }
-}
-
-/** Every default that is new, or whose column has a new type, must be a value of its column. */
+/** Every default whose column has a new type must be a value of it. */
 function checkDefaults(
   analysis: Analysis,
   draft: TableDraft,
@@ -294,21 +287,8 @@ function checkDefaults(
 ): void {
   for (const [i, column] of columns.entries()) {
     const old = draft.base.schema.fields.find((one) => one.name === draft.columns[i]?.field.name)
-    const isKnown =
-      old?.metadata.CURRENT_DEFAULT === column.field.metadata.CURRENT_DEFAULT &&
-      JSON.stringify(old?.type) === JSON.stringify(column.field.type)
-    if (isKnown || column.defaultText === undefined) continue
-    try {
-      plainly(() => defaultValue(analysis, column))
-    } catch (thrown) {
-      if (!(thrown instanceof SqlError) || thrown.sqlState !== SqlState.datatypeMismatch)
-        throw thrown
-      throw new SqlError(
-        SqlState.datatypeMismatch,
-        thrown.message.replace('but expression is', 'but default expression is'),
-        { hint: 'You will need to rewrite or cast the expression.' },
-      )
-    }
+    const isKnown = JSON.stringify(old?.type) === JSON.stringify(column.field.type)
+    if (!isKnown && column.defaultText !== undefined) defaultValue(analysis, column)
   }
 }
 
@@ -337,15 +317,11 @@ function alteredRows(
     draft.columns[i]?.source.kind === 'added' && columns[i]?.generatedText !== undefined
   if (!columns.some((_, i) => isComputed(i))) return rows
   const outer = analysis.fresh('b')
-  const within = targetScope(columns, draft.table.name, undefined, outer, undefined)
   const computed = columns.map((column, i) => {
     const name = quoteIdentifier(column.field.name)
     if (!isComputed(i)) return `${outer}.${name} AS ${name}`
     const text = column.generatedText ?? ''
-    const value = plainly(() =>
-      storedExpression(analysis, text, within.scope, 'the generation expression'),
-    )
-    return `${assign(analysis, value, column).sql} AS ${name}`
+    return `${computedValue(analysis, text, column, columns, outer, GENERATION)} AS ${name}`
   })
   return `SELECT ${computed.join(', ')} FROM (${rows}) AS ${outer}`
 }
@@ -396,14 +372,12 @@ function validationText(
   rows: string,
 ): string | null {
   const alias = analysis.fresh('v')
-  const { scope } = targetScope(columns, draft.table.name, draft.table.layer, alias, undefined)
   const tests = draft.validations.map((validation) => {
     if (validation.kind === 'not-null') {
       return `${alias}.${quoteIdentifier(validation.column)} IS NULL`
     }
     const text = draft.constraint(validation.name) ?? 'true'
-    const condition = plainly(() => storedExpression(analysis, text, scope, 'the constraint'))
-    return `(${condition.sql}) IS NOT TRUE`
+    return `(${checkedCondition(analysis, text, columns, alias, 'the constraint')}) IS NOT TRUE`
   })
   if (tests.length === 0) return null
   const items = tests.map((test) => `coalesce(bool_or(${test}), false)`)

@@ -19,7 +19,8 @@ import { ReadySource } from './row-source.js'
 import { SourceText } from './source-text.js'
 import { namesOf, type Node, nodeOf, walk } from './syntax-tree.js'
 import { collectTableReferences } from './table-references.js'
-import { constraintsOf, postgresText } from './target-table.js'
+import { postgresText } from './stored-text.js'
+import { constraintsOf } from './target-table.js'
 
 /** What a catalog query needs of its session. */
 export interface CatalogSession {

@@ -4,8 +4,10 @@ import { Oid } from '../catalog/pg-types.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { identityMetadata } from '../storage/identity-column.js'
 import type { DataType, PrimitiveName, StructField } from '../storage/schema.js'
+import { conditionText, defaultText, sparkText } from './spark-text.js'
+import type { StatedExpression } from './stated-expression.js'
 import { elementOf, isArrayOid, type SqlType, typeName, typeOfName } from './sql-type.js'
-import { constantOf, kindOf, listOf, namesOf, type Node, nodeOf, stringOf } from './syntax-tree.js'
+import { listOf, namesOf, type Node, nodeOf } from './syntax-tree.js'
 
 const PRIMITIVES: ReadonlyMap<number, PrimitiveName> = new Map<number, PrimitiveName>([
   [Oid.bool, 'boolean'],
@@ -57,6 +59,8 @@ export function deltaTypeOf(type: SqlType): DataType {
 export interface Definition {
   readonly fields: StructField[]
   readonly configuration: { [key: string]: string }
+  /** What is to be held against PostgreSQL's and Spark's rules when all columns are known. */
+  readonly stated: StatedExpression[]
 }
 
 /** The column a ColumnDef's fields define; its constraints go into `definition`. */
@@ -65,6 +69,10 @@ export function columnField(node: Node, definition: Definition, table: string): 
   const words = namesOf((node.typeName as Node).names).at(-1) ?? ''
   const isSerial = /^(?:big|small)?serial[248]?$/.test(words)
   const metadata: { [key: string]: unknown } = {}
+  const state = (use: StatedExpression['use'], expr: unknown, text: string): string => {
+    definition.stated.push({ use, node: expr as Node, text, column: String(node.colname) })
+    return text
+  }
   if ((type.oid === Oid.varchar || type.oid === Oid.bpchar) && type.typmod >= 4) {
     metadata.__CHAR_VARCHAR_TYPE_STRING = `${type.oid === Oid.varchar ? 'varchar' : 'char'}(${type.typmod - 4})`
   }
@@ -83,13 +91,21 @@ export function columnField(node: Node, definition: Definition, table: string): 
         definition.configuration['lakegate.primaryKey'] = String(node.colname)
         break
       case 'CONSTR_DEFAULT':
-        metadata.CURRENT_DEFAULT = expressionText(constraint.raw_expr as Node)
+        metadata.CURRENT_DEFAULT = state(
+          'default',
+          constraint.raw_expr,
+          defaultText(constraint.raw_expr as Node, deltaTypeOf(type)),
+        )
         break
       case 'CONSTR_CHECK':
         addCheck(constraint, definition, table, String(node.colname))
         break
       case 'CONSTR_GENERATED':
-        metadata['delta.generationExpression'] = expressionText(constraint.raw_expr as Node)
+        metadata['delta.generationExpression'] = state(
+          'generated',
+          constraint.raw_expr,
+          sparkText(constraint.raw_expr as Node),
+        )
         break
       case 'CONSTR_IDENTITY':
         nullable = false
@@ -162,7 +178,7 @@ export const CONSTRAINTS: Readonly<Record<string, string>> = {
 /** Notes a CHECK constraint, under a name of its own where it has none. */
 export function addCheck(
   constraint: Node,
-  definition: Pick<Definition, 'configuration'>,
+  definition: Pick<Definition, 'configuration' | 'stated'>,
   table: string,
   column?: string,
 ): void {
@@ -171,135 +187,12 @@ export function addCheck(
     definition.configuration[`delta.constraints.${name}`] !== undefined
   let name = typeof constraint.conname === 'string' ? constraint.conname : base
   for (let n = 1; taken(name.toLowerCase()); n++) name = `${base}${n}`
-  definition.configuration[`delta.constraints.${name.toLowerCase()}`] = conditionText(
-    constraint.raw_expr as Node,
-  )
-}
-
-/**
- * A CHECK's condition for all engines: PostgreSQL lets a row pass when it is null, Delta does not.
- */
-export function conditionText(node: Node): string {
-  const text = expressionText(node)
-  return isNeverNull(node) ? text : `(${text}) IS NOT FALSE`
-}
-
-function isNeverNull(node: Node): boolean {
-  if (nodeOf(node, 'NullTest') !== undefined || nodeOf(node, 'BooleanTest') !== undefined) {
-    return true
-  }
-  const parts = nodeOf(node, 'BoolExpr')
-  return parts !== undefined && listOf(parts.args).every(isNeverNull)
+  const node = constraint.raw_expr as Node
+  const text = conditionText(node)
+  definition.configuration[`delta.constraints.${name.toLowerCase()}`] = text
+  definition.stated.push({ use: 'check', node, text })
 }
 
 function notSupported(what: string): SqlError {
   return new SqlError(SqlState.featureNotSupported, `${what} is not supported`)
-}
-
-/**
- * An expression in words that Spark and PostgreSQL read the same: literals, columns, comparisons,
- * arithmetic, AND, OR, NOT, IN, BETWEEN, IS NULL, LIKE and a few functions.
- *
- * 0A000 for anything else: other engines must be able to hold rows against it.
- */
-export function expressionText(node: Node): string {
-  const kind = kindOf(node)
-  const fields = (node[kind] ?? {}) as Node
-  switch (kind) {
-    case 'A_Const': {
-      const text = (fields.fval as { readonly fval?: string } | undefined)?.fval
-      if (text !== undefined) return text
-      const value = constantOf(node)
-      if (typeof value === 'string') {
-        if (value.includes('\\')) break
-        return `'${value.replaceAll("'", "''")}'`
-      }
-      return value === null ? 'NULL' : String(value).toUpperCase()
-    }
-    case 'ColumnRef': {
-      const parts = listOf(fields.fields).map((part) => stringOf(part) ?? '*')
-      const name = parts.at(-1) ?? ''
-      return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `\`${name}\``
-    }
-    case 'BoolExpr': {
-      const parts = listOf(fields.args).map((part) => `(${expressionText(part)})`)
-      return fields.boolop === 'NOT_EXPR'
-        ? `NOT ${parts[0]}`
-        : parts.join(fields.boolop === 'OR_EXPR' ? ' OR ' : ' AND ')
-    }
-    case 'NullTest':
-      return `${operandText(fields.arg)} IS ${fields.nulltesttype === 'IS_NULL' ? '' : 'NOT '}NULL`
-    case 'BooleanTest': {
-      const test = /^IS_(NOT_)?(TRUE|FALSE)$/.exec(String(fields.booltesttype))
-      if (test === null) break
-      return `${operandText(fields.arg)} IS ${test[1] === undefined ? '' : 'NOT '}${test[2]}`
-    }
-    case 'A_Expr':
-      return operatorText(fields)
-    case 'TypeCast': {
-      const inner = constantOf(fields.arg)
-      const type = namesOf((fields.typeName as Node).names).at(-1) ?? ''
-      if (typeof inner === 'string' && (type === 'date' || type === 'timestamp')) {
-        return `${type.toUpperCase()} '${inner.replaceAll("'", "''")}'`
-      }
-      if (typeof inner === 'string' && /^(?:text|varchar)$/.test(type)) {
-        return expressionText(fields.arg as Node)
-      }
-      break
-    }
-    case 'SQLValueFunction':
-      if (fields.op === 'SVFOP_CURRENT_TIMESTAMP') return 'current_timestamp()'
-      if (fields.op === 'SVFOP_CURRENT_DATE') return 'current_date()'
-      break
-    case 'FuncCall': {
-      const name = namesOf(fields.funcname).at(-1) ?? ''
-      if (name === 'now') return 'current_timestamp()'
-      if (/^(?:lower|upper|length|abs|coalesce|year|month|day)$/.test(name)) {
-        return `${name}(${listOf(fields.args).map(expressionText).join(', ')})`
-      }
-      break
-    }
-    default:
-      break
-  }
-  throw new SqlError(
-    SqlState.featureNotSupported,
-    'the expression uses what other engines might evaluate otherwise',
-    {
-      hint: 'Use columns, literals, comparisons, arithmetic, AND, OR, NOT, IN, BETWEEN and IS NULL.',
-    },
-  )
-}
-
-/** An operand, in parentheses where engines might otherwise bind it differently. */
-function operandText(value: unknown): string {
-  const node = value as Node
-  const text = expressionText(node)
-  const isPlain = /^(?:ColumnRef|A_Const|FuncCall|SQLValueFunction|TypeCast)$/.test(kindOf(node))
-  return isPlain && !text.startsWith('-') ? text : `(${text})`
-}
-
-function operatorText(fields: Node): string {
-  const operator = namesOf(fields.name).at(-1) ?? ''
-  const left = fields.lexpr === undefined ? '' : operandText(fields.lexpr)
-  const list = listOf(nodeOf(fields.rexpr, 'List')?.items)
-  switch (fields.kind) {
-    case 'AEXPR_OP':
-      if (!/^(?:=|<>|<|<=|>|>=|\+|-|\*|%)$/.test(operator)) break
-      return left === ''
-        ? `${operator}${operandText(fields.rexpr)}`
-        : `${left} ${operator} ${operandText(fields.rexpr)}`
-    case 'AEXPR_IN':
-      return `${left} ${operator === '<>' ? 'NOT IN' : 'IN'} (${list.map(expressionText).join(', ')})`
-    case 'AEXPR_BETWEEN':
-      return `${left} BETWEEN ${list.map(operandText).join(' AND ')}`
-    case 'AEXPR_LIKE':
-      return `${left} ${operator === '!~~' ? 'NOT LIKE' : 'LIKE'} ${operandText(fields.rexpr)}`
-    default:
-      break
-  }
-  throw new SqlError(
-    SqlState.featureNotSupported,
-    `the operator ${operator} is not supported in constraints, defaults and generated columns`,
-  )
 }

@@ -5,6 +5,7 @@ import type { Obligation } from '../storage/table-protocol.js'
 /** See Obligation; a table that asks for more is refused to writers. */
 export const FULFILLED: ReadonlySet<Obligation> = new Set<Obligation>([
   'checkConstraints',
+  'invariants',
   'generatedColumns',
   'identityColumns',
   'charVarchar',

@@ -160,8 +160,9 @@ function values(
   })
   const isMade = (column: TargetColumn): boolean =>
     column.identity !== undefined || column.generatedText !== undefined
-  const fillers = used.map((column) =>
-    isMade(column)
+  // A default that nobody asks for need not be one that can be evaluated.
+  const fillers = used.map((column, i) =>
+    isMade(column) || defaults[i] === 'none'
       ? `CAST(NULL AS ${printEngineType(column.type.engine)})`
       : defaultValue(analysis, column),
   )

@@ -36,9 +36,11 @@ import { analyze, type QueryContext, scanText } from './query.js'
 import { command } from './ready-rows.js'
 import { notSupported } from './refusal.js'
 import { constantOf, listOf, namesOf, type Node, nodeOf, stringOf } from './syntax-tree.js'
+import { requireSameMeaning } from './stated-expression.js'
 import { type StatementChange, TableChange } from './table-change.js'
 import type { TableOptions } from './table-clauses.js'
 import { folderOf, otherFolder } from './table-location.js'
+import { targetColumns } from './target-table.js'
 import { findTarget } from './write-target.js'
 
 /** Tells the client of something it may not expect. */
@@ -56,14 +58,14 @@ interface Place {
   readonly registration: TableRegistration | undefined
 }
 
-/** Executes CREATE TABLE. `start` is the statement's place in the client's text. */
+/** Executes CREATE TABLE, whose fields are `fields`. */
 export async function runCreateTable(
   fields: Node,
-  lake: TableOptions,
-  start: number,
+  statement: ParsedStatement,
   context: QueryContext,
   notice: Notice,
 ): Promise<Execution> {
+  const { tableOptions: lake, start } = statement
   const done = command('CREATE TABLE')
   if (fields.partbound !== undefined) throw notSupported('PARTITION OF')
   if (fields.inhRelations !== undefined) throw notSupported('INHERITS')
@@ -77,6 +79,7 @@ export async function runCreateTable(
   }
   const { definition, options } = await definedBy(fields, lake, table, start, context)
   if (definition.fields.length === 0) throw notSupported('a table without columns')
+  await requireExpressions(definition, statement, table.name, context)
   const layer = await context.gateway.catalog.layer(table.layer)
   const inherited = withLayerDefaults(options, layer, definition.fields, table.name)
   const made = define(place, definition.fields, inherited, definition.configuration)
@@ -90,6 +93,31 @@ export async function runCreateTable(
   const operation = existing === null ? 'CREATE TABLE' : 'CREATE OR REPLACE TABLE'
   change.apply({ ...more, operation, parameters: parametersOf(made) })
   return done
+}
+
+/** The errors of `requireSameMeaning` for what the statement states. */
+async function requireExpressions(
+  { fields, stated }: Definition,
+  statement: ParsedStatement,
+  table: string,
+  context: QueryContext,
+): Promise<void> {
+  if (stated.length === 0) return
+  const columns = targetColumns({ fields })
+  await context.pool.with((connection) =>
+    analyze(
+      { ...statement, tree: { SelectStmt: {} } },
+      [],
+      [],
+      context,
+      connection,
+      true,
+      (analysis) => {
+        for (const one of stated) requireSameMeaning(analysis, one, columns, table)
+        return { sql: '', columns: [], levels: [] }
+      },
+    ),
+  )
 }
 
 /** Whether IF NOT EXISTS has found the table; 42P07 when it must not be there. */
@@ -121,7 +149,7 @@ async function definedBy(
   start: number,
   context: QueryContext,
 ): Promise<{ readonly definition: StatedDefinition; readonly options: TableOptions }> {
-  const definition: Definition = { fields: [], configuration: {} }
+  const definition: Definition = { fields: [], configuration: {}, stated: [] }
   const widened: string[] = []
   let options = optionsOf(fields, lake)
   if (lake.like !== undefined) {
@@ -307,7 +335,7 @@ async function registerFound(
       'CREATE TABLE of a location that holds a table cannot run inside a transaction block',
     )
   }
-  const definition: Definition = { fields: [], configuration: {} }
+  const definition: Definition = { fields: [], configuration: {}, stated: [] }
   for (const node of listOf(fields.tableElts)) {
     const column = nodeOf(node, 'ColumnDef')
     if (column === undefined) throw notSupported('constraints for a location that holds a table')

@@ -7,6 +7,7 @@ import type { NewTable } from '../storage/new-table.js'
 import type { StructField } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import type { Node } from './syntax-tree.js'
+import type { StatedExpression } from './stated-expression.js'
 
 /** Where the values of a column come from in the rows that the table has already. */
 export type ColumnSource =
@@ -46,6 +47,8 @@ export class TableDraft {
   rewrites = false
   readonly validations: Validation[] = []
   readonly notices: Notice[] = []
+  /** Expressions that are new, to be held against PostgreSQL's and Spark's rules. */
+  readonly stated: StatedExpression[] = []
 
   constructor(table: TableName, base: Snapshot) {
     const { metadata, schema } = base

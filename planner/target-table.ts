@@ -5,7 +5,7 @@ import { quoteIdentifier, quoteLiteral } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { type IdentityColumn, identityOf } from '../storage/identity-column.js'
-import { engineTypeOf, type Schema, type StructField } from '../storage/schema.js'
+import { allFields, engineTypeOf, type Schema, type StructField } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { analyzeExpression } from './analyze-expression.js'
 import { plainPlace } from './expression-place.js'
@@ -15,7 +15,11 @@ import { parseStatements } from './parse.js'
 import { type NamedColumn, type Range, type RangeColumn, Scope } from './scope.js'
 import { isCanonical, type SqlType, sqlType, typeName, typeOfEngine } from './sql-type.js'
 import { listOf, type Node, nodeOf } from './syntax-tree.js'
+import { storedValue, tableCondition } from './table-expression.js'
 import { expression, type TypedExpression } from './typed-expression.js'
+
+/** As errors name what computes a generated column. */
+export const GENERATION = 'the generation expression'
 
 /** A column as statements assign to it. */
 export interface TargetColumn {
@@ -28,6 +32,8 @@ export interface TargetColumn {
   readonly defaultText: string | undefined
   /** What computes a generated column; undefined for others. */
   readonly generatedText: string | undefined
+  /** What `defaultText` and `generatedText` are written in, and the table's checks: Spark SQL, but here. */
+  readonly language?: 'postgresql'
   /** How an identity column counts; undefined for others. */
   readonly identity?: IdentityColumn | undefined
 }
@@ -151,38 +157,56 @@ export function targetScope(
   return { scope, range }
 }
 
-/**
- * An expression kept in a table's metadata, over the table's columns in `scope`.
- *
- * Other engines write Spark SQL there; what PostgreSQL's parser and rules do not take is refused
- * (0A000), so that nothing is stored that the writer of the expression would not have stored.
- */
-export function storedExpression(
+/** An expression of a temporary table's definition, over its columns in `scope`. */
+function ownExpression(
   analysis: Analysis,
   text: string,
   scope: Scope,
   what: string,
 ): TypedExpression {
-  try {
-    const [statement] = parseStatements(`SELECT ${postgresText(text)}`)
-    const select = nodeOf(statement?.tree, 'SelectStmt')
-    const value = nodeOf(listOf(select?.targetList)[0], 'ResTarget')?.val as Node | undefined
-    if (value === undefined || select?.fromClause !== undefined) throw new Error('no expression')
-    return { ...analyzeExpression(analysis, value, scope, plainPlace(what)), location: -1 }
-  } catch (thrown) {
-    throw new SqlError(
-      SqlState.featureNotSupported,
-      `${what} ${quoteLiteral(text)} of the table cannot be evaluated`,
-      { cause: thrown },
-    )
-  }
+  const [statement] = parseStatements(`SELECT ${text}`)
+  const select = nodeOf(statement?.tree, 'SelectStmt')
+  const value = nodeOf(listOf(select?.targetList)[0], 'ResTarget')?.val as Node
+  return { ...analyzeExpression(analysis, value, scope, plainPlace(what)), location: -1 }
 }
 
-/** An expression of Spark's with the spellings that PostgreSQL's parser takes. */
-export function postgresText(text: string): string {
-  return text
-    .replaceAll('`', '"')
-    .replaceAll(/\b(current_timestamp|current_date)\s*\(\s*\)/gi, '$1')
+/**
+ * The value of an expression kept with `column`, as it is stored there, over the columns that
+ * DuckDB reads as `alias`; 0A000 where it is not certain what Spark would store.
+ */
+export function computedValue(
+  analysis: Analysis,
+  text: string,
+  column: TargetColumn,
+  columns: readonly TargetColumn[],
+  alias: string,
+  what: string,
+): string {
+  if (column.language === 'postgresql') {
+    const { scope } = targetScope(columns, '', undefined, alias, undefined)
+    return assign(analysis, ownExpression(analysis, text, scope, what), column).sql
+  }
+  const { type } = column.field
+  const fields = columns.map(({ field }) => field)
+  const sql = storedValue(text, type, fields, alias, what)
+  // Lengths of char and varchar are held.
+  return assign(analysis, expression(sql, typeOfEngine(engineTypeOf(type)), []), column).sql
+}
+
+/** The condition `text` of the table's, over its columns, which DuckDB reads as `alias`. */
+export function checkedCondition(
+  analysis: Analysis,
+  text: string,
+  columns: readonly TargetColumn[],
+  alias: string,
+  what: string,
+): string {
+  if (columns.some(({ language }) => language === 'postgresql')) {
+    const { scope } = targetScope(columns, '', undefined, alias, undefined)
+    return ownExpression(analysis, text, scope, what).sql
+  }
+  const fields = columns.map(({ field }) => field)
+  return tableCondition(text, fields, alias, what)
 }
 
 /** The text of a default, as DuckDB computes it for `column`; 0A000 for an identity column. */
@@ -195,8 +219,7 @@ export function defaultValue(analysis: Analysis, column: TargetColumn): string {
     )
   }
   if (column.defaultText === undefined) return `CAST(NULL AS ${engine})`
-  const value = storedExpression(analysis, column.defaultText, new Scope(undefined), 'the default')
-  return assign(analysis, value, column).sql
+  return computedValue(analysis, column.defaultText, column, [], '', 'the default')
 }
 
 /** CHECK constraints by name: `delta.constraints.<name>` of the table's properties. */
@@ -210,9 +233,71 @@ export function constraintsOf(snapshot: {
   )
 }
 
+/** What every row is held against. */
+export interface RowRule {
+  readonly text: string
+  /** As errors about the text name it. */
+  readonly what: string
+  /** What a client is told whose row breaks it. */
+  readonly violation: string
+}
+
+/**
+ * The rules of the table called `table`: CHECK constraints, which are properties, and the invariants
+ * of columns, which tables of older writers have.
+ */
+export function rowRules(
+  snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
+  table: string,
+): readonly RowRule[] {
+  const rules: RowRule[] = constraintsOf(snapshot).map(({ name, text }) => ({
+    text,
+    what: 'the constraint',
+    violation: `new row for relation "${table}" violates check constraint "${name}"`,
+  }))
+  for (const field of snapshot.schema.fields) {
+    if (field.type.kind !== 'primitive' && field.type.kind !== 'decimal') requireNoneInside(field)
+    const text = invariantOf(field)
+    if (text === undefined) continue
+    const violation = `new row for relation "${table}" violates the invariant of column "${field.name}"`
+    rules.push({ text, what: 'the invariant', violation })
+  }
+  return rules
+}
+
+/** The expression of a field's `delta.invariants`; Delta protocol, "Column Invariants". */
+function invariantOf({ name, metadata }: StructField): string | undefined {
+  const json = metadata['delta.invariants'] ?? null
+  if (json === null) return undefined
+  try {
+    const parsed = JSON.parse(String(json)) as { expression?: { expression?: unknown } } | null
+    if (typeof parsed?.expression?.expression === 'string') return parsed.expression.expression
+  } catch {
+    // As one that says something else.
+  }
+  throw new SqlError(
+    SqlState.featureNotSupported,
+    `the invariant of column "${name}" cannot be evaluated`,
+    { detail: `It is: ${String(json)}` },
+  )
+}
+
+/** An invariant inside of a struct would hold for each of a list's elements, or where there is none. */
+function requireNoneInside(field: StructField): void {
+  const type = { kind: 'struct', fields: [{ ...field, metadata: {} }] } as const
+  const inner = [...allFields(type.fields)].find(
+    (one) => (one.metadata['delta.invariants'] ?? null) !== null,
+  )
+  if (inner === undefined) return
+  throw new SqlError(
+    SqlState.featureNotSupported,
+    `the invariant of field "${inner.name}" in column "${field.name}" cannot be evaluated`,
+  )
+}
+
 /**
  * A SELECT of the table's columns out of `source` in which every row has been held against the
- * table's CHECK constraints (23514) and its generated columns are computed.
+ * table's CHECK constraints and invariants (23514) and its generated columns are computed.
  *
  * `source` gives all columns by name, and those named in `passing`, which are handed through; rows for
  * which the condition `exempt` over them is true are no rows of the table and are not looked at.
@@ -227,30 +312,24 @@ export function checkedRows(
   exempt = '',
 ): string {
   const alias = analysis.fresh('w')
-  const { scope } = targetScope(columns, table, undefined, alias, undefined)
   const generated = columns.map((column) =>
     column.generatedText === undefined
       ? `${alias}.${quoteIdentifier(column.field.name)}`
-      : assign(
-          analysis,
-          storedExpression(analysis, column.generatedText, scope, 'the generation expression'),
-          column,
-        ).sql,
+      : computedValue(analysis, column.generatedText, column, columns, alias, GENERATION),
   )
   const items = columns.map(
     (column, i) => `${generated[i]} AS ${quoteIdentifier(column.field.name)}`,
   )
   for (const name of passing) items.push(`${alias}.${name}`)
   const rows = `SELECT ${items.join(', ')} FROM (${source}) AS ${alias}`
-  const constraints = constraintsOf(snapshot)
-  if (constraints.length === 0) return rows
+  const rules = rowRules(snapshot, table)
+  if (rules.length === 0) return rows
   const held = analysis.fresh('w')
-  const inner = targetScope(columns, table, undefined, held, undefined)
-  const tests = constraints.map(({ name, text }) => {
-    const condition = storedExpression(analysis, text, inner.scope, 'the constraint')
-    const message = `lakegate!23514!new row for relation "${table}" violates check constraint "${name}"`
+  const tests = rules.map(({ text, what, violation }) => {
+    const condition = checkedCondition(analysis, text, columns, held, what)
+    const raised = `error(${quoteLiteral(`lakegate!23514!${violation}`)})`
     // Delta, unlike PostgreSQL, takes a null for a violation; what is stored here says so where needed.
-    return `WHEN (${condition.sql}) IS NOT TRUE THEN error(${quoteLiteral(message)})`
+    return `WHEN (${condition}) IS NOT TRUE THEN ${raised}`
   })
   if (exempt !== '')
     tests.unshift(`WHEN ${exempt} THEN ${held}.${quoteIdentifier(columns[0]?.field.name ?? '')}`)

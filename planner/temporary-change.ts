@@ -218,6 +218,7 @@ export function targetsOf({ columns }: TemporaryTable): readonly TargetColumn[] 
     },
     type,
     readType: type,
+    language: 'postgresql',
     defaultText,
     generatedText,
   }))

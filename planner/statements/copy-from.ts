@@ -27,7 +27,7 @@ import type { CopyIn, CopyInSource } from '../result.js'
 import type { StatementCall } from '../statement-kind.js'
 import { listOf, type Node } from '../syntax-tree.js'
 import { TableChange } from '../table-change.js'
-import { constraintsOf, type TargetColumn, targetColumns } from '../target-table.js'
+import { rowRules, type TargetColumn, targetColumns } from '../target-table.js'
 import { nameOf, rulesOf, targetsOf } from '../temporary-change.js'
 import { findTarget } from '../write-target.js'
 import { temporaryTarget } from './temporary-table.js'
@@ -37,7 +37,7 @@ export async function copyFrom(call: StatementCall): Promise<Execution> {
   const { session, fields, cancellation } = call
   const source = await sourceOf(call)
   const into = await destination(call)
-  const hasChecks = constraintsOf(into.rules).length > 0
+  const hasChecks = rowRules(into.rules, into.name.name).length > 0
   const plan = copyInPlan(fields, into.name.name, into.columns, hasChecks)
   const { format, verbosity } = plan.format
   if (format === 'arrow') {

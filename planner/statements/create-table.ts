@@ -17,11 +17,9 @@ async function createTable(call: StatementCall): Promise<Execution> {
   const { session, statement, fields, cancellation } = call
   const range = fields.relation as Node
   if (!isTemporary(range)) {
-    const { tableOptions, start } = statement
     return runCreateTable(
       fields,
-      tableOptions,
-      start,
+      statement,
       session.queryContext(),
       (message, sqlState = SqlState.successfulCompletion) => session.notice(sqlState, message),
     )

@@ -84,6 +84,22 @@ export const ALTERED = {
     ],
     rows: `SELECT n, 5 AS extra FROM (${OLD}) UNION ALL SELECT 10, 6`,
   },
+  // Spark holds what it appends against these expressions, which are its own SQL.
+  altered_stated: {
+    statements: [
+      `CREATE TABLE T (
+        n bigint CHECK (n % 7 <> 6 AND n BETWEEN 0 AND 100 AND n IS DISTINCT FROM 99),
+        t text CHECK (t <> 'O''Brien\\' AND t NOT LIKE '%\\_%' AND length(t) < 9),
+        q double precision GENERATED ALWAYS AS (n::double precision / 4) STORED,
+        w text GENERATED ALWAYS AS (CASE WHEN n > 3 THEN 'it''s' ELSE coalesce(t, 'none') || '!' END) STORED,
+        d date CHECK (d > '2000-01-01'),
+        y int GENERATED ALWAYS AS (extract(year FROM d)) STORED,
+        "order" numeric(5,2) CHECK ("order" * 2 > 1.5))`,
+      `INSERT INTO T (n, t, d, "order") SELECT i, CASE WHEN i <> 1 THEN 'a\\''' || i END, date '2024-12-30' + i, i + 1 FROM generate_series(0, 5) i`,
+    ],
+    rows: `SELECT i AS n, t, i / 4 AS q, CASE WHEN i > 3 THEN 'it''s' ELSE coalesce(t, 'none') || '!' END AS w, d, year(d)::INTEGER AS y, (i + 1)::DECIMAL(5,2) AS "order"
+      FROM (SELECT i, CASE WHEN i <> 1 THEN 'a\\''' || i END AS t, DATE '2024-12-30' + i::INTEGER AS d FROM range(6) t(i))`,
+  },
 }
 
 /** Makes `tables` in `folder`, which is a layer of the lake beside it. */

@@ -1,0 +1,31 @@
+/** SparkPattern: LIKE and RLIKE with constant patterns, as Spark matches them. */
+
+import { quoteLiteral } from '../storage/engine.js'
+import { untranslatable } from './spark-expression.js'
+import { BOOLEAN, guarded, made, type SparkValue } from './spark-value.js'
+
+/** `value LIKE pattern`, with the backslash as escape character. */
+export function matchesLike(value: SparkValue, pattern: string): SparkValue {
+  if (!/^(?:[^\\]|\\[%_\\])*$/.test(pattern)) throw untranslatable(`the pattern '${pattern}'`)
+  return made(`(${value.sql} LIKE ${quoteLiteral(pattern)} ESCAPE '\\')`, BOOLEAN, value)
+}
+
+/** Pieces of a regular expression that Java and RE2 read the same. */
+const PIECES =
+  /(?:[^\\[\](){}*+?|^$]|\\[-.*+?|^$()[\]{}/\\]|\\[dDw]|\((?:\?:)?|[)|^$]|\[\^?(?:[^\\[\]&^]|\\[-.*+?|^$()[\]{}/\\dw])+\]|(?<=[^*+?{}|(^])(?:[*+?]|\{\d{1,3}(?:,\d{0,3})?\})(?![*+?]))/y
+
+/** `value RLIKE pattern`: whether Java's regular expression matches anywhere. */
+export function matchesRegexp(value: SparkValue, pattern: string): SparkValue {
+  PIECES.lastIndex = 0
+  while (PIECES.lastIndex < pattern.length) {
+    if (PIECES.exec(pattern) === null) throw untranslatable(`the pattern '${pattern}'`)
+  }
+  const matches = made(`regexp_matches(${value.sql}, ${quoteLiteral(pattern)})`, BOOLEAN)
+  if (!/[.$]|\[\^|\\D/.test(pattern)) return made(matches.sql, BOOLEAN, value)
+  // They differ about which characters end a line.
+  return guarded(
+    `regexp_matches(${value.sql}, '[\\n\\r\\x{85}\\x{2028}\\x{2029}]')`,
+    matches,
+    'regular expressions over several lines are not supported',
+  )
+}
