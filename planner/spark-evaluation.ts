@@ -1,6 +1,6 @@
 /** SparkEvaluation: a tree of Spark SQL as DuckDB text that gives the values Spark gives. */
 
-import { commonValues, compare } from './spark-comparison.js'
+import { commonValues, comparable, compare } from './spark-comparison.js'
 import { type SparkArithmetic, type SparkNode, untranslatable } from './spark-expression.js'
 import { callFunction, CURRENT } from './spark-function.js'
 import { sparkLiteral } from './spark-literal.js'
@@ -21,6 +21,7 @@ import {
   LONG,
   made,
   ranged,
+  sameType,
   type SparkValue,
   sparkTypeName,
   typed,
@@ -148,7 +149,14 @@ class Evaluation {
   #inList({ value, list }: Extract<SparkNode, { readonly kind: 'in' }>): SparkValue {
     if (list.length === 0) throw untranslatable('IN ()')
     const wanted = this.value(value)
-    const tests = list.map((item) => compare('=', wanted, this.value(item), true))
+    const items = list.map((item) => this.value(item))
+    const pairs = items.map((item) => comparable(wanted, item, true)[0].type)
+    const [first = wanted.type] = pairs
+    // Spark compares in one type for all, which matters where it is not exact.
+    if (pairs.some(isFloating) && !pairs.every((type) => sameType(type, first))) {
+      throw untranslatable('IN with several types of numbers')
+    }
+    const tests = items.map((item) => compare('=', wanted, item, true))
     return made(`(${tests.map((test) => test.sql).join(' OR ')})`, BOOLEAN, ...tests)
   }
 

@@ -8,6 +8,7 @@
  */
 
 import { createRequire } from 'node:module'
+import { LRUCache } from 'lru-cache'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { type SparkToken, sparkTokens } from './spark-token.js'
 
@@ -75,9 +76,16 @@ export type SparkArithmetic = '+' | '-' | '*' | '/' | '%' | 'DIV' | '||'
  * Comparisons that follow each other without parentheses are refused: few read them as Spark does.
  */
 export function parseSparkExpression(text: string): SparkNode {
+  const known = trees.get(text)
+  if (known !== undefined) return known
   const tokens = sparkTokens(text)
-  return parseRange({ tokens, from: 0, to: tokens.length })
+  const tree = parseRange({ tokens, from: 0, to: tokens.length })
+  trees.set(text, tree)
+  return tree
 }
+
+/** Trees by their texts: every INSERT asks for those of its table. */
+const trees = new LRUCache<string, SparkNode>({ max: 1000 })
 
 /** Calls `visit` with `node` and all that it is made of. */
 export function walkSpark(node: SparkNode, visit: (node: SparkNode) => void): void {

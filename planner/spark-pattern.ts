@@ -12,15 +12,19 @@ export function matchesLike(value: SparkValue, pattern: string): SparkValue {
 
 /** Pieces of a regular expression that Java and RE2 read the same. */
 const PIECES =
-  /(?:[^\\[\](){}*+?|^$]|\\[-.*+?|^$()[\]{}/\\]|\\[dDw]|\((?:\?:)?|[)|^$]|\[\^?(?:[^\\[\]&^]|\\[-.*+?|^$()[\]{}/\\dw])+\]|(?<=[^*+?{}|(^])(?:[*+?]|\{\d{1,3}(?:,\d{0,3})?\})(?![*+?]))/y
+  /(?:[^\\[\](){}*+?|^$]|\\[-.*+?|^$()[\]{}/\\%@#!&=:;,"'~]|\\[dDws]|\((?:\?:)?|[)|^$]|\[\^?(?:[^\\[\]&^]|\\[-.*+?|^$()[\]{}/\\dw])+\]|(?<=[^*+?{}|(^])(?:[*+?]|\{\d{1,3}(?:,\d{0,3})?\})(?![*+?]))/y
 
 /** `value RLIKE pattern`: whether Java's regular expression matches anywhere. */
 export function matchesRegexp(value: SparkValue, pattern: string): SparkValue {
   PIECES.lastIndex = 0
+  let translated = ''
   while (PIECES.lastIndex < pattern.length) {
-    if (PIECES.exec(pattern) === null) throw untranslatable(`the pattern '${pattern}'`)
+    const piece = PIECES.exec(pattern)?.[0]
+    if (piece === undefined) throw untranslatable(`the pattern '${pattern}'`)
+    // RE2's \s knows no vertical tab.
+    translated += piece === '\\s' ? '[ \\t\\n\\x0B\\f\\r]' : piece
   }
-  const matches = made(`regexp_matches(${value.sql}, ${quoteLiteral(pattern)})`, BOOLEAN)
+  const matches = made(`regexp_matches(${value.sql}, ${quoteLiteral(translated)})`, BOOLEAN)
   if (!/[.$]|\[\^|\\D/.test(pattern)) return made(matches.sql, BOOLEAN, value)
   // They differ about which characters end a line.
   return guarded(

@@ -217,6 +217,7 @@ describe('an expression of Spark’s', () => {
     "s RLIKE 'a++'",
     "s RLIKE '['",
     'i = h = y',
+    'l IN (f, d)',
     'i > 3 = y',
     'i BETWEEN 1 AND 2 = y',
     'i = NOT y',
