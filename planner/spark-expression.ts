@@ -1,5 +1,4 @@
-/**
- * SparkExpression: the text of an expression in Spark SQL as a tree.
+/** SparkExpression: the text of an expression in Spark SQL as a tree.
  *
  * The only file importing node-sql-parser, whose Hive grammar groups comparisons and arithmetic. What
  * Spark knows and that grammar does not - literals with suffixes and backslashes, quoted and dotted

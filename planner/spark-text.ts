@@ -1,5 +1,4 @@
-/**
- * SparkText: an expression of a client's statement in Spark SQL, as it is kept in a table's metadata.
+/** SparkText: an expression of a client's statement in Spark SQL, as it is kept in a table's metadata.
  *
  * What is printed is read by every engine. `requireSameMeaning` holds it against the types its parts
  * have to PostgreSQL and to Spark.
@@ -68,7 +67,7 @@ const PRINTERS: Readonly<Record<string, (fields: Node, node: Node) => string | u
   A_Const: (fields, node) => {
     const number = (fields.fval as { readonly fval?: string } | undefined)?.fval
     // Spark takes a number with an exponent for a double.
-    if (number !== undefined) return /^[\d.]+$/.test(number) ? number : undefined
+    if (number !== undefined) return /^-?[\d.]+$/.test(number) ? number : undefined
     const value = constantOf(node)
     if (typeof value === 'string') return sparkString(value)
     return value === null ? 'NULL' : String(value).toUpperCase()

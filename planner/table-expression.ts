@@ -1,5 +1,4 @@
-/**
- * TableExpression: what a table's metadata has computed - checks, invariants, generated columns, defaults.
+/** TableExpression: what a table's metadata has computed - checks, invariants, generated columns, defaults.
  *
  * These texts are Spark SQL, whoever wrote them. One that is not certain to mean here what it means
  * to Spark is refused with 0A000, by the statements that need its value.

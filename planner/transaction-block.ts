@@ -49,6 +49,8 @@ export class TransactionBlock {
   readonly #readOnly: () => boolean
   readonly #application: ApplicationHooks
   readonly #openChanges: OpenChanges
+  /** Tables whose change is counted among those that are open. */
+  readonly #watched = new Set<string>()
   readonly #restore: () => Promise<void>
   readonly #savepoints: Savepoint[] = []
   /** The tables this block changes, by their folders. */
@@ -107,7 +109,11 @@ export class TransactionBlock {
     if (known !== undefined) return known
     const change = begin()
     this.#changes.set(table.path, change)
-    this.#openChanges.begin(table.path)
+    // A statement alone is executed anew when it loses; a block is not.
+    if (this.explicit) {
+      this.#watched.add(table.path)
+      this.#openChanges.begin(table.path)
+    }
     return change
   }
 
@@ -191,7 +197,8 @@ export class TransactionBlock {
   }
 
   #forget(path: string): void {
-    if (this.#changes.delete(path)) this.#openChanges.end(path)
+    this.#changes.delete(path)
+    if (this.#watched.delete(path)) this.#openChanges.end(path)
   }
 
   #mark(): () => Promise<void> {

@@ -206,6 +206,6 @@ it('altered tables hold the rows of plain ones', async () => {
         await compare(state)
       }
     }),
-    { seed: 20261121, numRuns: 15 },
+    { seed: 20261121, numRuns: 15, endOnFailure: true },
   )
 }, 120_000)

@@ -166,6 +166,18 @@ describe('system catalogs', () => {
   )
 })
 
+describe('defaults', () => {
+  check(
+    'are negative and decimal numbers too',
+    `CREATE TABLE silver.n1 (id int)
+     INSERT INTO silver.n1 VALUES (1)
+     ALTER TABLE silver.n1 ADD COLUMN a numeric(24,2) DEFAULT -3.00
+     ALTER TABLE silver.n1 ADD COLUMN b double precision DEFAULT -1.25
+     ALTER TABLE silver.n1 ADD COLUMN c smallint DEFAULT -3, ADD CHECK (a > -3.5)
+     SELECT * FROM silver.n1 -> 1,-3.00,-1.25,-3`,
+  )
+})
+
 describe('DESCRIBE', () => {
   check(
     'shows columns, partitions and what the table is',
