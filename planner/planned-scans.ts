@@ -3,7 +3,7 @@
 import type { EngineConnection } from '../storage/engine.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { type Predicate, UNKNOWN } from '../storage/predicate.js'
-import { planScan, type Scan } from '../storage/scan.js'
+import { planScan, prepareScan, type Scan } from '../storage/scan.js'
 import { scanRelation } from '../storage/scan-relation.js'
 import type { Snapshot } from '../storage/snapshot.js'
 
@@ -46,6 +46,7 @@ export class PlannedScans {
         scans.push(known)
         continue
       }
+      await prepareScan(snapshot, predicate)
       scans.push(planScan(snapshot, predicate))
       this.#predicates[id] = key
       this.#texts.delete(id)

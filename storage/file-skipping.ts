@@ -50,6 +50,27 @@ export function mayMatchRows(
   return marks
 }
 
+/** What `mayMatchRows` would read of a block's statistics, for FileBlock.prepareStatistics. */
+export function statisticsNeeded(
+  predicate: Predicate,
+  sourceOf: (path: ColumnPath) => ColumnSource,
+): readonly StatisticsRequest[] {
+  return [...requestsOf(columnsOf(predicate), sourceOf).values()]
+}
+
+function requestsOf(
+  paths: readonly ColumnPath[],
+  sourceOf: (path: ColumnPath) => ColumnSource,
+): ReadonlyMap<string, StatisticsRequest> {
+  const requests = new Map<string, StatisticsRequest>()
+  for (const path of paths) {
+    if (requests.has(keyOf(path))) continue
+    const source = sourceOf(path)
+    if (source?.kind === 'statistics') requests.set(keyOf(path), source.request)
+  }
+  return requests
+}
+
 /** Paths of the columns that `predicate` names. */
 export function columnsOf(predicate: Predicate): readonly ColumnPath[] {
   switch (predicate.kind) {
@@ -85,16 +106,11 @@ class BlockFacts {
     this.#sourceOf = sourceOf
     this.count = block.count
     // All at once: each reading of the statistics' text is for every column the predicate names.
-    const requests: StatisticsRequest[] = []
-    const keys: string[] = []
-    for (const path of paths) {
-      const source = sourceOf(path)
-      if (source?.kind !== 'statistics' || keys.includes(keyOf(path))) continue
-      requests.push(source.request)
-      keys.push(keyOf(path))
-    }
-    for (const [i, column] of block.statistics(requests).entries()) {
-      this.#statistics.set(keys[i] ?? '', column)
+    const requests = requestsOf(paths, sourceOf)
+    const columns = block.statistics([...requests.values()])
+    for (const [i, key] of [...requests.keys()].entries()) {
+      const column = columns[i]
+      if (column !== undefined) this.#statistics.set(key, column)
     }
   }
 
