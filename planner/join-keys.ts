@@ -38,10 +38,8 @@ const SMALL_BYTES = 32 * 1024 * 1024
 const SMALL_ROWS = 100_000
 const SMALL_FILES = 100
 const SHARE = 4
-/** Ranges that keys are summed up by, and tests of a file against one of them, at most. */
-const RANGES_MAX = 200
-const RANGES_MIN = 8
-const TESTS_MAX = 4_000_000
+/** Ranges that keys are summed up by, at most. */
+const SPANS_MAX = 200
 /** Queries for keys in one statement, at most. */
 const QUERIES_MAX = 8
 
@@ -102,8 +100,7 @@ export async function applyJoinKeys(
   for (const lookup of lookups) {
     const files = Math.max(...lookup.large.map((id) => planned.scans[id]?.files.length ?? 0))
     if (files < LARGE_FILES) continue
-    const spans = Math.max(RANGES_MIN, Math.min(RANGES_MAX, Math.floor(TESTS_MAX / files)))
-    const text = spansQuery(lookup, spans, shared.commonTables)
+    const text = spansQuery(lookup, shared.commonTables)
     let found = known.get(text)
     if (found === undefined) {
       if (known.size >= QUERIES_MAX) break
@@ -450,16 +447,12 @@ interface KeySpan {
   readonly high: EngineValue
 }
 
-/** The keys as at most `spans` ranges of about as many keys each; each is one key where they are few. */
-function spansQuery(
-  { keys }: Lookup,
-  spans: number,
-  commonTables: ReadonlyMap<string, string>,
-): string {
+/** The keys as at most SPANS_MAX ranges of about as many keys each; each is one key where they are few. */
+function spansQuery({ keys }: Lookup, commonTables: ReadonlyMap<string, string>): string {
   const tables = commonTablesUsed(keys, commonTables)
   const with_ = tables.length === 0 ? '' : `WITH ${tables.join(', ')} `
   const distinct = `SELECT DISTINCT k FROM (${keys}) AS r WHERE k IS NOT NULL`
-  return `${with_}SELECT min(k), max(k) FROM (SELECT k, ntile(${spans}) OVER (ORDER BY k) AS b FROM (${distinct}) AS d) AS n GROUP BY b ORDER BY 1`
+  return `${with_}SELECT min(k), max(k) FROM (SELECT k, ntile(${SPANS_MAX}) OVER (ORDER BY k) AS b FROM (${distinct}) AS d) AS n GROUP BY b ORDER BY 1`
 }
 
 /** Null where they cannot be read. */
