@@ -66,7 +66,8 @@ export async function readSignatures(
       const key = keys.get(url) ?? ''
       const signature = signatures.get(key) ?? (await makeSignature(connection, url, key))
       signatures.set(key, signature)
-      keysByFile.set(url, key)
+      // The one text that all files of that schema share.
+      keysByFile.set(url, signature.key)
       found.set(url, signature)
       const layout = layoutsByFile.get(url)
       if (layout !== undefined) keysByLayout.set(layout, key)
