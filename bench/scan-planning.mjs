@@ -1,20 +1,25 @@
 /**
  * What planning a scan of many files costs, beside running it: partitioned table, one small file a
  * partition value, every file in one scan. Prints milliseconds and the ratio of planning to the
- * same scan given to DuckDB as a bare glob. Run: `npm run build && node bench/scan-planning.mjs [files]`.
+ * same scan given to DuckDB as a bare glob. Then the first predicate on a column of a million files:
+ * how long it takes, and the longest that the event loop stood still meanwhile.
+ * Run: `npm run build && node bench/scan-planning.mjs [files] [files of the index]`.
  */
 
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Engine } from '../dist/storage/engine.js'
 import { LocalStore } from '../dist/storage/local-store.js'
 import { UNKNOWN } from '../dist/storage/predicate.js'
-import { planScan } from '../dist/storage/scan.js'
+import { FileIndex } from '../dist/storage/file-index.js'
+import { planScan, prepareScan } from '../dist/storage/scan.js'
 import { scanRelation } from '../dist/storage/scan-relation.js'
 import { loadSnapshot } from '../dist/storage/snapshot.js'
 
 const count = Number(process.argv[2] ?? 10_000)
+const indexed = Number(process.argv[3] ?? 1_000_000)
 const lake = mkdtempSync(join(tmpdir(), 'lakegate-bench-'))
 const table = join(lake, 'silver', 'events')
 mkdirSync(join(table, '_delta_log'), { recursive: true })
@@ -88,6 +93,56 @@ try {
   console.info(
     `relation and prepare, against the bare glob: ${((warm.ms + prepared.ms) / bare.ms).toFixed(2)} (cold ${((cold.ms + prepared.ms) / bare.ms).toFixed(2)}), run ${(run.ms / bare.ms).toFixed(2)}`,
   )
+
+  let files = FileIndex.empty
+  for (let from = 0; from < indexed; from += 65_536) {
+    const adds = Array.from({ length: Math.min(65_536, indexed - from) }, (_, i) => ({
+      path: `part-${from + i}.parquet`,
+      partitionValues: { part: String(from + i) },
+      size,
+      modificationTime: 1,
+      stats: JSON.stringify({
+        numRecords: 20,
+        minValues: { id: (from + i) * 20, name: `row ${from + i}` },
+        maxValues: { id: (from + i) * 20 + 19, name: `row ${from + i}z` },
+        nullCount: { id: 0, name: 0 },
+      }),
+    }))
+    files = files.with([], adds, (path) => path)
+  }
+  const many = { ...snapshot, files }
+  const equal = (name, value, type) => ({
+    kind: 'compare',
+    operator: '=',
+    term: { kind: 'column', path: [name] },
+    value: { type: { kind: 'scalar', name: type }, value },
+  })
+  const still = async (name, work) => {
+    const delay = monitorEventLoopDelay({ resolution: 1 })
+    delay.enable()
+    // The first interval is not counted.
+    await new Promise((done) => setTimeout(done, 20))
+    await timed(name, work)
+    await new Promise((done) => setTimeout(done, 20))
+    delay.disable()
+    console.info(
+      `${'  longest stand still of the event loop'.padEnd(44)} ${(delay.max / 1e6).toFixed(0).padStart(8)} ms`,
+    )
+  }
+  console.info(`${indexed} files`)
+  await still('first predicate on a column, at once', async () =>
+    planScan(many, equal('id', 777n, 'BIGINT')),
+  )
+  const other = equal('name', 'row 777', 'VARCHAR')
+  await still('first predicate on a column, in slices', async () => {
+    await prepareScan(many, other)
+    return planScan(many, other)
+  })
+  await still('the same again', async () => {
+    await prepareScan(many, other)
+    return planScan(many, other)
+  })
+  await still('the same again, planScan alone', async () => planScan(many, other))
 } finally {
   connection.close()
   await engine.close()

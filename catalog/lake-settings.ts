@@ -5,6 +5,10 @@ import { SqlError, SqlState } from '../storage/errors.js'
 
 /** Settings of the gateway itself, under the prefix `lakegate`. */
 export const LAKE_SETTINGS: readonly Setting[] = [
+  ...category('Lakegate / Query Planning', [
+    // Whether keys of small tables are read beforehand to leave out files of large ones.
+    bool('lakegate.join_pruning', 'on'),
+  ]),
   ...category('Lakegate / Transactions', [
     // A statement that is a transaction of its own is executed anew when another writer was faster.
     integer('lakegate.commit_attempts', 20, 1, 1000),

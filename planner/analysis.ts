@@ -66,6 +66,8 @@ export interface AnalysisHost {
 export interface SharedAnalysis {
   nextName: number
   readonly roots: (readonly QueryLevel[])[]
+  /** Items of WITH in DuckDB's words by their names there, each behind those it may use. */
+  readonly commonTables: Map<string, string>
 }
 
 /** Text that stands for relation `id` until it is known which files it reads. */
@@ -99,6 +101,10 @@ export class Analysis implements CoercionContext {
   /** Queries whose rows no other query here filters further: subqueries of expressions, CTEs. */
   get roots(): (readonly QueryLevel[])[] {
     return this.#shared.roots
+  }
+
+  get commonTables(): Map<string, string> {
+    return this.#shared.commonTables
   }
 
   get inputStyle(): InputStyle | undefined {

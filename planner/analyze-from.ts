@@ -156,7 +156,7 @@ function itemOf(sql: string, range: Range, inner: readonly QueryLevel[]): FromIt
     sql,
     ranges: [range],
     columns: range.columns.map((column) => ({ name: column.name, column })),
-    leaves: [{ range, relation: range.relation, inner }],
+    leaves: [{ range, relation: range.relation, inner, sql }],
     conditions: [],
   }
 }
@@ -461,7 +461,11 @@ function sample(analysis: Analysis, fields: Node, scope: Scope, left: Scope): Fr
     fields.repeatable === undefined
       ? ''
       : ` REPEATABLE (${Number(constantOf(fields.repeatable) ?? 0)})`
-  return { ...item, sql: `${item.sql} TABLESAMPLE ${method}(${percent} PERCENT)${seed}` }
+  return {
+    ...item,
+    sql: `${item.sql} TABLESAMPLE ${method}(${percent} PERCENT)${seed}`,
+    leaves: item.leaves.map((leaf) => ({ ...leaf, sql: undefined, isSampled: true })),
+  }
 }
 
 // ---- joins ----------------------------------------------------------------------------------------

@@ -150,6 +150,7 @@ function analyzePlain(
     ranges: leaves,
     outputs: values,
     passes: (i) => !limited && !groupingSets && (!grouped || groups.keys.has(values[i]?.sql ?? '')),
+    mayInvent: grouped,
   }
   const columns = targets.map((target, i) => ({
     name: target.name,

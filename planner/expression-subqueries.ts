@@ -8,15 +8,15 @@ import { analyzeSubquery } from './analyze-query.js'
 import { UNKNOWN } from './expression-constants.js'
 import { type Work, inner } from './expression-work.js'
 import { type SqlType, arrayOf, sqlType } from './sql-type.js'
-import { type Node, namesOf } from './syntax-tree.js'
-import { type Shape, type TypedExpression, expression } from './typed-expression.js'
+import { type Node, namesOf, nodeOf } from './syntax-tree.js'
+import { type SemiJoin, type TypedExpression, expression } from './typed-expression.js'
 
 export function subLink(work: Work): TypedExpression {
   const { analysis, fields, location, scope } = work
   const query = analyzeSubquery(analysis, fields.subselect as Node, scope)
   analysis.roots.push(query.levels)
   const bool = sqlType(Oid.bool)
-  const shape: Shape = { kind: 'subquery' }
+  const shape = { kind: 'subquery' } as const
   const single = (): SqlType => {
     const [only] = query.columns
     if (query.columns.length !== 1 || only === undefined) {
@@ -25,8 +25,16 @@ export function subLink(work: Work): TypedExpression {
     return only.type
   }
   switch (fields.subLinkType) {
-    case 'EXISTS_SUBLINK':
-      return expression(`(EXISTS (${query.sql}))`, bool, [], location, shape)
+    case 'EXISTS_SUBLINK': {
+      const [level] = query.levels
+      const { op } = nodeOf(fields.subselect, 'SelectStmt') ?? {}
+      const isPlain = op === undefined || op === 'SETOP_NONE'
+      const semiJoin: SemiJoin | undefined =
+        isPlain && level !== undefined && level.mayInvent !== true
+          ? { kind: 'exists', level }
+          : undefined
+      return expression(`(EXISTS (${query.sql}))`, bool, [], location, { ...shape, semiJoin })
+    }
     case 'EXPR_SUBLINK':
       return expression(`(${query.sql})`, single(), [], location, shape)
     case 'ARRAY_SUBLINK':
@@ -74,7 +82,17 @@ export function subLink(work: Work): TypedExpression {
         bool,
         pairs.map((pair) => pair.parts[0] as TypedExpression),
         location,
-        shape,
+        {
+          kind: 'subquery',
+          semiJoin:
+            operator === '=' && any
+              ? {
+                  kind: 'in',
+                  sql: source,
+                  types: pairs.map((pair) => pair.parts[1]?.type ?? UNKNOWN),
+                }
+              : undefined,
+        },
       )
     }
     default:

@@ -15,6 +15,8 @@ export interface QueryLevel {
    * LIMIT, windows and aggregates, where only grouping keys pass.
    */
   readonly passes: (i: number) => boolean
+  /** Whether a row may leave the level without one that came in: aggregates over no rows. */
+  readonly mayInvent?: boolean | undefined
 }
 
 /** A condition, and the ranges for whose rows it must hold: all without `only`. */
@@ -29,4 +31,8 @@ export interface LevelRange {
   readonly relation: number | undefined
   /** Levels of a subquery or view. */
   readonly inner: readonly QueryLevel[]
+  /** The item of FROM in DuckDB's words, markers for tables; undefined where it cannot stand alone. */
+  readonly sql?: string | undefined
+  /** Which rows are read is left to chance: none may be missing beforehand. */
+  readonly isSampled?: boolean | undefined
 }

@@ -58,7 +58,9 @@ export function analyzeWith(
           ? ' NOT MATERIALIZED'
           : ''
     const columns = made.columns.map((column) => quoteIdentifier(column.engineName)).join(', ')
-    parts.push(`${engineName}(${columns}) AS${hint} (${made.sql})`)
+    const text = `${engineName}(${columns}) AS${hint} (${made.sql})`
+    parts.push(text)
+    if (!recursive) analysis.commonTables.set(engineName, text)
   }
   return { sql: `WITH ${recursive ? 'RECURSIVE ' : ''}${parts.join(', ')} ` }
 }

@@ -9,9 +9,9 @@ import { type EngineType, printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { DeletionPolicy } from '../storage/file-fate.js'
-import { type Predicate, UNKNOWN } from '../storage/predicate.js'
-import { planScan, type Scan } from '../storage/scan.js'
-import { emptyRelation, scanRelation } from '../storage/scan-relation.js'
+import type { Predicate } from '../storage/predicate.js'
+import type { Scan } from '../storage/scan.js'
+import { emptyRelation } from '../storage/scan-relation.js'
 import { engineTypeOf } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { versionAt } from '../storage/snapshot.js'
@@ -29,9 +29,11 @@ import { analyzeEngineQuery } from './engine-analysis.js'
 import type { EnginePool } from './engine-pool.js'
 import type { EngineTable } from './engine-query.js'
 import type { Gateway } from './gateway.js'
-import { numberParameters } from './parameter-marker.js'
+import { applyJoinKeys } from './join-keys.js'
 import type { InputStyle } from './literal.js'
+import { numberParameters } from './parameter-marker.js'
 import { type ParsedStatement, parseStatements } from './parse.js'
+import { PlannedScans } from './planned-scans.js'
 import type { Execution } from './portal.js'
 import type { ResultColumn } from './result.js'
 import { StreamSource } from './row-source.js'
@@ -56,6 +58,8 @@ export interface QueryContext {
   readonly temporaryTable: (name: string) => TemporaryRelation | undefined
   /** Where changes write deletion vectors. */
   readonly deletionPolicy: DeletionPolicy
+  /** Whether keys of small tables are read beforehand to leave out files of large ones. */
+  readonly joinPruning: boolean
   /** As for an analysis; `executing` is false while a statement is only described. */
   readonly sessionFunction: (
     name: string,
@@ -75,6 +79,8 @@ export interface TemporaryRelation {
 export interface ScannedTable {
   readonly name: string
   readonly scan: Scan
+  /** Files that its own conditions left, where keys of other tables left fewer. */
+  readonly filesBeforeJoinKeys?: number | undefined
 }
 
 /** Views inside views, at most. */
@@ -304,7 +310,7 @@ export async function analyze(
     connection,
     values,
     executing,
-    shared: { nextName: 1, roots: [] },
+    shared: { nextName: 1, roots: [], commonTables: new Map() },
     tables: [],
   }
   const emptyText = (id: number): string =>
@@ -561,29 +567,40 @@ export async function scanText(
   /** In the order of the text's parameters. */
   readonly values: readonly EngineValue[]
 }> {
-  const { texts, scans } = await relationTexts(analyzed, values, context, connection)
+  const { texts, scans } = await relationTexts(analyzed, values, context, connection, {
+    joinKeys: context.joinPruning,
+  })
   const text = replaceMarkers(analyzed.query.sql, (id) => texts[id] ?? '')
   return { ...numberParameters(text, values), scans }
 }
 
-/** What each table of an analysed statement reads, by relation id. */
+/**
+ * What each table of an analysed statement reads, by relation id.
+ *
+ * With `joinKeys` small tables are read beforehand for the keys that large ones are joined by.
+ */
 export async function relationTexts(
   analyzed: AnalyzedStatement,
   values: readonly EngineValue[],
   context: QueryContext,
   connection: EngineConnection,
+  { joinKeys = false }: { readonly joinKeys?: boolean } = {},
 ): Promise<{ readonly texts: readonly string[]; readonly scans: readonly ScannedTable[] }> {
-  const predicates = new Map([
-    ...tablePredicates(analyzed.shared.roots, values),
-    ...(analyzed.predicates?.(values) ?? []),
-  ])
-  const scans: ScannedTable[] = []
+  const { shared, tables } = analyzed
+  const planned = new PlannedScans(tables, context.gateway.store, connection)
+  const own = analyzed.predicates?.(values)
+  await planned.plan(new Map([...tablePredicates(shared.roots, values), ...(own ?? [])]))
+  const before = planned.scans
+  // Of a query in DuckDB's words too little is known.
+  if (joinKeys && own === undefined) await applyJoinKeys(shared, planned, values, connection)
+  const scans = planned.scans.map((scan, id): ScannedTable => {
+    const { layer, name } = (tables[id] as ReferencedTable).name
+    const filesBefore = before[id]?.files.length ?? 0
+    const filesBeforeJoinKeys = filesBefore === scan.files.length ? undefined : filesBefore
+    return { name: `${layer}.${name}`, scan, filesBeforeJoinKeys }
+  })
   const texts: string[] = []
-  for (const [id, { name, snapshot }] of analyzed.tables.entries()) {
-    const scan = planScan(snapshot, predicates.get(id) ?? UNKNOWN)
-    scans.push({ name: `${name.layer}.${name.name}`, scan })
-    texts.push(await scanRelation(context.gateway.store, connection, scan))
-  }
+  for (const id of tables.keys()) texts.push(await planned.text(id))
   return { texts, scans }
 }
 

@@ -166,6 +166,7 @@ export class SessionContext {
       inputStyle: this.outputStyle,
       temporaryTable: (name) => this.temporary.relation(name),
       deletionPolicy: this.settings.get('lakegate.deletion_vectors') as DeletionPolicy,
+      joinPruning: this.settings.get('lakegate.join_pruning') === 'on',
       sessionFunction: (name, args, executing) => sessionFunction(this, name, args, executing),
     }
   }

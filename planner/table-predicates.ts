@@ -11,16 +11,13 @@ import {
   type Term,
   UNKNOWN,
 } from '../storage/predicate.js'
-import type { LevelRange, QueryLevel } from './query-level.js'
+import type { LevelCondition, LevelRange, QueryLevel } from './query-level.js'
 import type { Range, RangeColumn } from './scope.js'
-import { categoryOf } from './sql-type.js'
-import { anyPart, expression, type TypedExpression } from './typed-expression.js'
+import { categoryOf, type SqlType } from './sql-type.js'
+import { anyPart, expression, sameEngineType, type TypedExpression } from './typed-expression.js'
 
-/** A condition that must hold for the rows of `only` (all ranges without it) at one level. */
-interface Ask {
-  readonly condition: TypedExpression
-  readonly only: ReadonlySet<Range> | undefined
-}
+/** Conditions that are not of the statement's text, by the level they hold at. */
+export type ExtraConditions = ReadonlyMap<QueryLevel, readonly LevelCondition[]>
 
 /**
  * By relation id, a condition that every row of that table used by the statement satisfies.
@@ -32,31 +29,55 @@ interface Ask {
 export function tablePredicates(
   roots: readonly (readonly QueryLevel[])[],
   values: readonly EngineValue[],
+  extra: ExtraConditions = new Map(),
 ): ReadonlyMap<number, Predicate> {
   const found = new Map<number, Predicate>()
-  const visit = (level: QueryLevel, inherited: readonly Ask[]): void => {
-    const asks: readonly Ask[] = [...level.conditions, ...inherited]
+  for (const { level, conditions } of conditionedLevels(roots, extra)) {
+    for (const { range, relation } of level.ranges) {
+      if (relation === undefined) continue
+      const parts = conditions
+        .filter((one) => holdsFor(one, range))
+        .map(({ condition }) => convert(condition, { range, values }))
+      found.set(relation, and(parts))
+    }
+  }
+  return found
+}
+
+/** Whether `range` is one of those for whose rows the condition must hold. */
+export function holdsFor({ only }: LevelCondition, range: Range): boolean {
+  return only === undefined || only.has(range)
+}
+
+/**
+ * Every level of a statement with the conditions that hold at it: its own, `extra` ones, and those
+ * of enclosing queries on columns that pass through, in this level's words.
+ */
+export function* conditionedLevels(
+  roots: readonly (readonly QueryLevel[])[],
+  extra: ExtraConditions = new Map(),
+): Generator<{ readonly level: QueryLevel; readonly conditions: readonly LevelCondition[] }> {
+  function* visit(
+    level: QueryLevel,
+    inherited: readonly LevelCondition[],
+  ): ReturnType<typeof conditionedLevels> {
+    const conditions = [...level.conditions, ...(extra.get(level) ?? []), ...inherited]
+    yield { level, conditions }
     for (const leaf of level.ranges) {
-      const own = asks.filter(({ only }) => only === undefined || only.has(leaf.range))
-      if (leaf.relation !== undefined) {
-        const parts = own.map(({ condition }) => convert(condition, { range: leaf.range, values }))
-        found.set(leaf.relation, and(parts))
-      }
+      const own = conditions.filter((one) => holdsFor(one, leaf.range))
       for (const inner of leaf.inner) {
-        visit(
-          inner,
-          own.map(({ condition }) => ({
-            condition: substitute(condition, leaf, inner),
-            only: new Set(
-              inner.ranges.map(({ range }) => range).filter((range) => !range.nullable),
-            ),
-          })),
+        const only = new Set(
+          inner.ranges.map(({ range }) => range).filter((range) => !range.nullable),
         )
+        const passed = own.map(({ condition }) => ({
+          condition: reworded(condition, leaf, inner),
+          only,
+        }))
+        yield* visit(inner, passed)
       }
     }
   }
-  for (const levels of roots) for (const level of levels) visit(level, [])
-  return found
+  for (const levels of roots) for (const level of levels) yield* visit(level, [])
 }
 
 /** An equality of a condition: a column of the table, or a widened one, with what it must equal. */
@@ -107,7 +128,7 @@ export function keyEquality(own: RangeColumn, other: RangeColumn): readonly KeyE
 }
 
 /** Types whose least and greatest value bound all values as statistics do. */
-const KEY_TYPES: ReadonlySet<number> = new Set([
+export const KEY_TYPES: ReadonlySet<number> = new Set([
   Oid.int2,
   Oid.int4,
   Oid.int8,
@@ -118,7 +139,29 @@ const KEY_TYPES: ReadonlySet<number> = new Set([
   Oid.timestamp,
 ])
 
-/** `condition` on columns of `leaf` as a condition on what computes them inside. */
+/** `condition` on columns of `leaf` as one on what computes them inside, its DuckDB text too. */
+function reworded(
+  condition: TypedExpression,
+  leaf: LevelRange,
+  inner: QueryLevel,
+): TypedExpression {
+  const words = new Map<string, string>()
+  const passing = leaf.range.columns.flatMap((column, i) => {
+    const output = inner.outputs[i]
+    // Of another type, as a branch of UNION may be, the text would mean something else.
+    const isSame = output !== undefined && sameEngineType(output.type.engine, column.type.engine)
+    return isSame && inner.passes(i) ? [{ column, output }] : []
+  })
+  for (const { column, output } of passing) words.set(column.sql, output.sql)
+  // Literals and quoted names are walked over whole.
+  const sql = condition.sql.replaceAll(
+    /'(?:[^']|'')*'|(?:\w+\.)?"(?:[^"]|"")*"/g,
+    (word) => words.get(word) ?? word,
+  )
+  return { ...substitute(condition, leaf, inner), sql }
+}
+
+/** The shape of `reworded`. */
 function substitute(value: TypedExpression, leaf: LevelRange, inner: QueryLevel): TypedExpression {
   const opaque: TypedExpression = { ...value, shape: { kind: 'other' }, parts: [] }
   if (value.shape.kind === 'column') {
@@ -163,6 +206,9 @@ function convert(value: TypedExpression, context: Context): Predicate {
       return shape.name === 'any' && first !== undefined && second !== undefined
         ? anyOf(first, second, context)
         : UNKNOWN
+    case 'constant':
+      if (value.type.oid !== Oid.bool) return UNKNOWN
+      return { kind: 'constant', value: shape.text === null ? null : /^t/i.test(shape.text) }
     case 'column': {
       // A bare boolean column as a condition.
       const term = termOf(value, context)
@@ -255,11 +301,10 @@ function termOf(value: TypedExpression, context: Context): Term | null {
       const term = termOf(first, context)
       if (term === null) return null
       const [from, to] = [first.type.oid, value.type.oid]
-      if (value.type.typmod >= 0 && from !== to) return null
       if (from === Oid.timestamp && to === Oid.date) {
         return { kind: 'cast', to: scalarType('DATE'), of: term, timeZone: 'UTC' }
       }
-      return isWidening(from, to) ? term : null
+      return isWidening(first.type, value.type) ? term : null
     }
     case 'call': {
       if (first?.shape.kind !== 'constant' || second === undefined) return null
@@ -291,11 +336,17 @@ function baseName(sql: string): string {
 const EXACT: readonly number[] = [Oid.int2, Oid.int4, Oid.int8, Oid.numeric]
 const TEXTS: ReadonlySet<number> = new Set([Oid.text, Oid.varchar])
 
-/** Conversions that change no value. */
-function isWidening(from: number, to: number): boolean {
-  if (from === to) return true
-  if (TEXTS.has(from) && TEXTS.has(to)) return true
-  const [a, b] = [EXACT.indexOf(from), EXACT.indexOf(to)]
+/** Whether a conversion changes no value: never where a text is cut or digits are rounded away. */
+export function isWidening(from: SqlType, to: SqlType): boolean {
+  const [one, other] = [from.engine, to.engine]
+  if (one.kind === 'decimal' && other.kind === 'decimal') {
+    const isNarrow = other.scale < one.scale || other.width - other.scale < one.width - one.scale
+    return !isNarrow
+  }
+  if (to.typmod >= 0 && to.typmod !== from.typmod && to.oid !== Oid.numeric) return false
+  if (from.oid === to.oid) return true
+  if (TEXTS.has(from.oid) && TEXTS.has(to.oid)) return true
+  const [a, b] = [EXACT.indexOf(from.oid), EXACT.indexOf(to.oid)]
   return a >= 0 && b > a
 }
 
@@ -306,6 +357,7 @@ function comparedValue(
   context: Context,
 ): EngineValue | null {
   const { shape, type } = value
+  if (shape.kind === 'value') return shape.value
   if (shape.kind === 'parameter') {
     const given = context.values[shape.number - 1]
     if (given === undefined || given.value === null) return null
@@ -314,7 +366,7 @@ function comparedValue(
   }
   if (shape.kind === 'cast' && value.parts[0] !== undefined) {
     const [inside] = value.parts
-    return isWidening(inside.type.oid, type.oid) && value.type.typmod < 0
+    return isWidening(inside.type, type) && value.type.typmod < 0
       ? comparedValue(inside, other, context)
       : null
   }

@@ -1,6 +1,8 @@
 /** TypedExpression: an analysed expression - its type, its DuckDB text, and what it is made of. */
 
 import type { EngineType } from '../storage/engine-type.js'
+import type { EngineValue } from '../storage/engine-value.js'
+import type { QueryLevel } from './query-level.js'
 import type { RangeColumn } from './scope.js'
 import type { SqlType } from './sql-type.js'
 import type { Node } from './syntax-tree.js'
@@ -22,7 +24,17 @@ export type Shape =
   | { readonly kind: 'call'; readonly name: string }
   | { readonly kind: 'operator'; readonly name: string }
   | { readonly kind: 'and' | 'or' | 'not' | 'is-null' | 'is-not-null' | 'in' | 'not-in' }
-  | { readonly kind: 'aggregate' | 'window' | 'set-returning' | 'grouping' | 'subquery' | 'other' }
+  /** A value that no one wrote, known while a statement is planned; it has no text. */
+  | { readonly kind: 'value'; readonly value: EngineValue }
+  | { readonly kind: 'subquery'; readonly semiJoin?: SemiJoin | undefined }
+  | { readonly kind: 'aggregate' | 'window' | 'set-returning' | 'grouping' | 'other' }
+
+/** A condition over the rows of a subquery that is true only of what one of these rows matches. */
+export type SemiJoin =
+  /** IN: the expression's parts equal the columns of a row of `sql`. */
+  | { readonly kind: 'in'; readonly sql: string; readonly types: readonly SqlType[] }
+  /** EXISTS: a row of `level`'s ranges satisfies its conditions, some of which name columns outside. */
+  | { readonly kind: 'exists'; readonly level: QueryLevel }
 
 /**
  * An expression in DuckDB's words.

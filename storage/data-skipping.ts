@@ -177,7 +177,8 @@ function doubleOf(value: Comparable): number {
   return value.kind === 'double' ? value.value : 0
 }
 
-function termFacts(term: Term, facts: FileFacts): ColumnFacts | null {
+/** Facts of a function of a column, by those of the column; null where nothing is known of that. */
+export function termFacts(term: Term, facts: FileFacts): ColumnFacts | null {
   if (term.kind === 'column') return facts(term.path)
   const of = termFacts(term.of, facts)
   if (of === null) return null

@@ -6,12 +6,13 @@ import { parseLossless, printLossless } from './lossless-json.js'
 import { type RawText, RawTextBuilder } from './raw-text.js'
 import type { DataType } from './schema.js'
 import {
-  readStatistics,
   type StatisticsColumn,
+  StatisticsReader,
   type StatisticsRequest,
   statisticsBytes,
 } from './statistics-column.js'
 import { type StringHeap, StringHeapBuilder, textAt } from './string-heap.js'
+import type { TimeSlices } from './time-slices.js'
 
 /** Files in one block: a version that removes some copies their bits of this many. */
 export const BLOCK_FILES = 65_536
@@ -47,6 +48,7 @@ export class FileBlock {
   readonly #columns: Columns
   readonly #resolve: (logPath: string) => string
   readonly #statistics = new Map<string, StatisticsColumn>()
+  readonly #loading = new Map<string, Promise<void>>()
   #slots: Int32Array | undefined
 
   constructor(columns: Columns, resolve: (logPath: string) => string) {
@@ -126,25 +128,65 @@ export class FileBlock {
     return slots
   }
 
-  /** Typed statistics of the columns asked for, in that order. */
+  /** Typed statistics of the columns asked for, in that order; what is not prepared is read now. */
   statistics(requests: readonly StatisticsRequest[]): readonly StatisticsColumn[] {
     const keys = requests.map(statisticsKey)
-    const missing = requests.filter((_, i) => !this.#statistics.has(keys[i] ?? ''))
+    const missing = this.#missing(requests)
     if (missing.length > 0) {
-      const { raw, vectors } = this.#columns
-      const read = readStatistics(
-        missing,
-        this.count,
-        (row) => raw.at(row).stats,
-        (row) => vectors.has(row),
-      )
-      raw.close()
-      for (const [i, request] of missing.entries()) {
-        const column = read[i]
-        if (column !== undefined) this.#statistics.set(statisticsKey(request), column)
-      }
+      const reader = this.#reader(missing)
+      reader.read()
+      this.#keep(missing, reader.finish())
     }
     return keys.flatMap((key) => this.#statistics.get(key) ?? [])
+  }
+
+  /**
+   * Makes the statistics of `requests` ready in slices of `slices`, other work running in between.
+   *
+   * A column is read once, whoever asks meanwhile.
+   */
+  async prepareStatistics(
+    requests: readonly StatisticsRequest[],
+    slices: TimeSlices,
+  ): Promise<void> {
+    const missing = this.#missing(requests)
+    const waiting = missing.flatMap((request) => this.#loading.get(statisticsKey(request)) ?? [])
+    const own = missing.filter((request) => !this.#loading.has(statisticsKey(request)))
+    if (own.length > 0) {
+      const loading = this.#load(own, slices).finally(() => {
+        for (const request of own) this.#loading.delete(statisticsKey(request))
+      })
+      for (const request of own) this.#loading.set(statisticsKey(request), loading)
+      waiting.push(loading)
+    }
+    await Promise.all(waiting)
+  }
+
+  async #load(requests: readonly StatisticsRequest[], slices: TimeSlices): Promise<void> {
+    const reader = this.#reader(requests)
+    while (!reader.read(() => slices.isOver)) await slices.next()
+    this.#keep(requests, reader.finish())
+  }
+
+  #missing(requests: readonly StatisticsRequest[]): readonly StatisticsRequest[] {
+    return requests.filter((request) => !this.#statistics.has(statisticsKey(request)))
+  }
+
+  #reader(requests: readonly StatisticsRequest[]): StatisticsReader {
+    const { raw, vectors } = this.#columns
+    return new StatisticsReader(requests, {
+      count: this.count,
+      statsOf: (row) => raw.at(row).stats,
+      hasVector: (row) => vectors.has(row),
+    })
+  }
+
+  #keep(requests: readonly StatisticsRequest[], columns: readonly StatisticsColumn[]): void {
+    this.#columns.raw.close()
+    for (const [i, request] of requests.entries()) {
+      const column = columns[i]
+      if (column !== undefined) this.#statistics.set(statisticsKey(request), column)
+    }
   }
 
   /** Bytes held now, native memory included. */

@@ -2,8 +2,10 @@
 
 import {
   type ColumnFacts,
+  type Comparable,
   type FileFacts,
   literalFor,
+  type Outcomes,
   outcomesOf,
   parseComparable,
 } from './data-skipping.js'
@@ -24,6 +26,7 @@ import {
   textPrefix,
 } from './statistics-column.js'
 import { textBytes } from './string-heap.js'
+import { countWhere, ValueIntervals } from './value-intervals.js'
 
 /** Where the facts of a column are found; null for a column nothing is known of. */
 export type ColumnSource =
@@ -48,6 +51,27 @@ export function mayMatchRows(
   const marks = outcomes(predicate, new BlockFacts(block, sourceOf, columnsOf(predicate)))
   for (let row = 0; row < marks.length; row++) marks[row] = (marks[row] ?? 0) & TRUE
   return marks
+}
+
+/** What `mayMatchRows` would read of a block's statistics, for FileBlock.prepareStatistics. */
+export function statisticsNeeded(
+  predicate: Predicate,
+  sourceOf: (path: ColumnPath) => ColumnSource,
+): readonly StatisticsRequest[] {
+  return [...requestsOf(columnsOf(predicate), sourceOf).values()]
+}
+
+function requestsOf(
+  paths: readonly ColumnPath[],
+  sourceOf: (path: ColumnPath) => ColumnSource,
+): ReadonlyMap<string, StatisticsRequest> {
+  const requests = new Map<string, StatisticsRequest>()
+  for (const path of paths) {
+    if (requests.has(keyOf(path))) continue
+    const source = sourceOf(path)
+    if (source?.kind === 'statistics') requests.set(keyOf(path), source.request)
+  }
+  return requests
 }
 
 /** Paths of the columns that `predicate` names. */
@@ -85,16 +109,11 @@ class BlockFacts {
     this.#sourceOf = sourceOf
     this.count = block.count
     // All at once: each reading of the statistics' text is for every column the predicate names.
-    const requests: StatisticsRequest[] = []
-    const keys: string[] = []
-    for (const path of paths) {
-      const source = sourceOf(path)
-      if (source?.kind !== 'statistics' || keys.includes(keyOf(path))) continue
-      requests.push(source.request)
-      keys.push(keyOf(path))
-    }
-    for (const [i, column] of block.statistics(requests).entries()) {
-      this.#statistics.set(keys[i] ?? '', column)
+    const requests = requestsOf(paths, sourceOf)
+    const columns = block.statistics([...requests.values()])
+    for (const [i, key] of [...requests.keys()].entries()) {
+      const column = columns[i]
+      if (column !== undefined) this.#statistics.set(key, column)
     }
   }
 
@@ -127,11 +146,14 @@ function outcomes(predicate: Predicate, facts: BlockFacts): Uint8Array {
     case 'and':
       return combine(predicate.parts, facts, TRUE, (a, b) => (a & b & TRUE) | ((a | b) & 6))
     case 'or':
-      return combine(
-        predicate.parts,
-        facts,
-        FALSE,
-        (a, b) => ((a | b) & (TRUE | NULL)) | (a & b & FALSE),
+      return (
+        intervals(predicate, facts) ??
+        combine(
+          predicate.parts,
+          facts,
+          FALSE,
+          (a, b) => ((a | b) & (TRUE | NULL)) | (a & b & FALSE),
+        )
       )
     case 'not': {
       const marks = outcomes(predicate.part, facts)
@@ -142,16 +164,19 @@ function outcomes(predicate: Predicate, facts: BlockFacts): Uint8Array {
       return marks
     }
     case 'in':
-      return combine(
-        predicate.values.map((value) => ({
-          kind: 'compare',
-          operator: '=',
-          term: predicate.term,
-          value,
-        })),
-        facts,
-        FALSE,
-        (a, b) => ((a | b) & (TRUE | NULL)) | (a & b & FALSE),
+      return (
+        intervals(predicate, facts) ??
+        combine(
+          predicate.values.map((value) => ({
+            kind: 'compare',
+            operator: '=',
+            term: predicate.term,
+            value,
+          })),
+          facts,
+          FALSE,
+          (a, b) => ((a | b) & (TRUE | NULL)) | (a & b & FALSE),
+        )
       )
     default:
       return leaf(predicate, facts)
@@ -172,6 +197,87 @@ function combine(
     }
   }
   return marks
+}
+
+/** A list of values or ranges of one column; null for anything else. */
+function intervals(predicate: Predicate, facts: BlockFacts): Uint8Array | null {
+  const many = ValueIntervals.of(predicate)
+  if (many === null) return null
+  const path = columnOf(many.term)
+  const partition = facts.partition(path)
+  if (partition !== undefined) {
+    const { column, type } = partition
+    const judged = [null, ...(column?.values ?? [])].map((value) =>
+      bitsOf(many.outcomes(partitionFacts(value, type))),
+    )
+    if (judged.includes(null)) return null
+    const marks = new Uint8Array(facts.count)
+    for (let row = 0; row < marks.length; row++) marks[row] = judged[column?.codes[row] ?? 0] ?? ANY
+    return marks
+  }
+  const column = facts.statistics(path)
+  if (column === undefined || column.kind === null) return null
+  const isVector = many.term.kind === 'column' && column.kind !== 'string'
+  const sorted = isVector ? many.sorted(column.kind) : null
+  if (isVector && sorted === null) return null
+  const ends = sorted === null ? null : endsOf(sorted, column.scale)
+  const marks = new Uint8Array(facts.count)
+  for (let row = 0; row < marks.length; row++) {
+    const bits =
+      ends === null ? bitsOf(many.outcomes(factsAt(column, row))) : inside(ends, column, row)
+    if (bits === null) return null
+    marks[row] = bits
+  }
+  return marks
+}
+
+function bitsOf(outcomes: Outcomes | null): number | null {
+  if (outcomes === null) return null
+  const { mayBeTrue, mayBeFalse, mayBeNull } = outcomes
+  return (mayBeTrue ? TRUE : 0) | (mayBeFalse ? FALSE : 0) | (mayBeNull ? NULL : 0)
+}
+
+/** Intervals as doubles, rounded outwards. */
+interface Ends {
+  readonly lows: Float64Array
+  /** The greatest of the first i + 1 upper ends. */
+  readonly reach: Float64Array
+  /** Nothing was rounded. */
+  readonly isExact: boolean
+}
+
+/** Null where a double does not reach. */
+function endsOf(
+  { lows, highs }: NonNullable<ReturnType<ValueIntervals['sorted']>>,
+  scale: number,
+): Ends | null {
+  const points = [lows, highs].map((side) => side.map((literal) => pointOfLiteral(literal, scale)))
+  const [from = [], to = []] = points
+  const ends = {
+    lows: Float64Array.from(from, (point) => point?.low ?? Number.NaN),
+    reach: Float64Array.from(to, (point) => point?.high ?? Number.NaN),
+    isExact: [...from, ...to].every((point) => point !== null && point.low === point.high),
+  }
+  if (![...ends.lows, ...ends.reach].every(Number.isFinite)) return null
+  for (let i = 1; i < ends.reach.length; i++) {
+    ends.reach[i] = Math.max(ends.reach[i] ?? 0, ends.reach[i - 1] ?? 0)
+  }
+  return ends
+}
+
+function inside({ lows, reach, isExact }: Ends, column: StatisticsColumn, row: number): number {
+  const flag = column.flags[row] ?? 0
+  if ((flag & MAY_BE_VALUE) === 0) return NULL
+  const least = (flag & HAS_MIN) === 0 ? Number.NEGATIVE_INFINITY : (column.min[row] ?? 0)
+  const most = (flag & HAS_MAX) === 0 ? Number.POSITIVE_INFINITY : (column.max[row] ?? 0)
+  const last = countWhere(lows.length, (i) => (lows[i] ?? 0) <= most)
+  const mayBeTrue = last > 0 && (reach[last - 1] ?? 0) >= least
+  const isOne = isExact && least === most
+  return (
+    (mayBeTrue ? TRUE : 0) |
+    (isOne && mayBeTrue ? 0 : FALSE) |
+    ((flag & MAY_BE_NULL) === 0 ? 0 : NULL)
+  )
 }
 
 type Leaf = Extract<Predicate, { readonly term: Term }>
@@ -233,30 +339,8 @@ function compareColumn(
   const literal = literalFor(value, kind)
   if (literal === null) return null
   if (literal.kind === 'string') return compareTexts(operator, column, literal.bytes)
-  let point: Point
-  switch (literal.kind) {
-    case 'number': {
-      const unit = 10n ** BigInt(Math.max(0, literal.scale - column.scale))
-      const scaled = literal.unscaled * 10n ** BigInt(Math.max(0, column.scale - literal.scale))
-      const floor = scaled / unit - (scaled % unit < 0n ? 1n : 0n)
-      const ceiling = scaled % unit === 0n ? floor : floor + 1n
-      point = pointOf(floor, ceiling)
-      break
-    }
-    case 'double':
-      if (Number.isNaN(literal.value)) return null
-      point = { low: literal.value, high: literal.value }
-      break
-    case 'date':
-      point = { low: literal.days, high: literal.days }
-      break
-    case 'timestamp':
-    case 'timestamptz':
-      point = pointOf(literal.micros, literal.micros)
-      break
-    default:
-      return null
-  }
+  const point = pointOfLiteral(literal, column.scale)
+  if (point === null) return null
   const { low, high } = point
   if (!Number.isFinite(low) || !Number.isFinite(high)) {
     if (literal.kind !== 'double') return null
@@ -286,6 +370,28 @@ function compareColumn(
     marks[row] = mark
   }
   return marks
+}
+
+/** Where a literal lies on the axis of a column's vectors; null where it has no place there. */
+function pointOfLiteral(literal: Comparable, scale: number): Point | null {
+  switch (literal.kind) {
+    case 'number': {
+      const unit = 10n ** BigInt(Math.max(0, literal.scale - scale))
+      const scaled = literal.unscaled * 10n ** BigInt(Math.max(0, scale - literal.scale))
+      const floor = scaled / unit - (scaled % unit < 0n ? 1n : 0n)
+      const ceiling = scaled % unit === 0n ? floor : floor + 1n
+      return pointOf(floor, ceiling)
+    }
+    case 'double':
+      return Number.isNaN(literal.value) ? null : { low: literal.value, high: literal.value }
+    case 'date':
+      return { low: literal.days, high: literal.days }
+    case 'timestamp':
+    case 'timestamptz':
+      return pointOf(literal.micros, literal.micros)
+    default:
+      return null
+  }
 }
 
 function pointOf(floor: bigint, ceiling: bigint): Point {

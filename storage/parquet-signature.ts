@@ -61,25 +61,13 @@ export async function readSignatures(
   }
   for (let from = 0; from < missing.length; from += BATCH) {
     const batch = missing.slice(from, from + BATCH)
-    const rows = await connection.query(parts(batch).map(schemaText).join(' UNION ALL '))
-    const byFile = new Map<string, FlatNode[]>()
-    for (const [file, name, childCount, fieldId, physical] of rows) {
-      const nodes = byFile.get(file as string)
-      const node: FlatNode = {
-        name: name as string,
-        childCount: childCount as number,
-        fieldId: fieldId as number | null,
-        physical: physical as string,
-      }
-      if (nodes === undefined) byFile.set(file as string, [node])
-      else nodes.push(node)
-    }
+    const keys = await readKeys(connection, batch)
     for (const url of batch) {
-      const nodes = byFile.get(url) ?? []
-      const key = JSON.stringify(nodes)
-      const signature = signatures.get(key) ?? (await makeSignature(connection, url, key, nodes))
+      const key = keys.get(url) ?? ''
+      const signature = signatures.get(key) ?? (await makeSignature(connection, url, key))
       signatures.set(key, signature)
-      keysByFile.set(url, key)
+      // The one text that all files of that schema share.
+      keysByFile.set(url, signature.key)
       found.set(url, signature)
       const layout = layoutsByFile.get(url)
       if (layout !== undefined) keysByLayout.set(layout, key)
@@ -88,11 +76,29 @@ export async function readSignatures(
   return found.size < new Set(urls).size ? readSignatures(connection, urls) : found
 }
 
-function schemaText(urls: readonly string[]): string {
-  const list = urls.map((url) => quoteLiteral(escapeGlob(url))).join(', ')
-  return `SELECT file_name, name, coalesce(num_children, 0)::INTEGER, field_id::INTEGER,
-            concat_ws('|', type, repetition_type, converted_type, scale, precision, logical_type)
-          FROM parquet_schema([${list}])`
+/** What the footer of each of `urls` says of its columns, as one text: equal for equal schemas only. */
+async function readKeys(
+  connection: EngineConnection,
+  urls: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const rows = await connection.query(parts(urls).map(keysText).join(' UNION ALL '))
+  return new Map(rows.map(([file, key]) => [file as string, key as string]))
+}
+
+/** One row a file: reading a row for each of its columns takes longer than reading its footer. */
+function keysText(urls: readonly string[]): string {
+  return `SELECT file_name, string_agg(node, ' ' ORDER BY place)
+     FROM (SELECT file_name, row_number() OVER () AS place,
+                  concat(length(name), ':', name, ' ', coalesce(num_children, 0), ' ', coalesce(field_id::VARCHAR, '-'), ' ', ${PHYSICAL}) AS node
+           FROM parquet_schema(${listOf(urls)})) AS nodes
+     GROUP BY file_name`
+}
+
+const PHYSICAL =
+  "concat_ws('|', type, repetition_type, converted_type, scale, precision, logical_type)"
+
+function listOf(urls: readonly string[]): string {
+  return `[${urls.map((url) => quoteLiteral(escapeGlob(url))).join(', ')}]`
 }
 
 /** Many files in a few parts, which the engine reads at the same time. */
@@ -105,25 +111,19 @@ function parts(urls: readonly string[]): readonly (readonly string[])[] {
 /** Footers asked for in one query. */
 const BATCH = 1000
 
-interface FlatNode {
-  readonly name: string
-  readonly childCount: number
-  readonly fieldId: number | null
-  readonly physical: string
-}
-
 async function makeSignature(
   connection: EngineConnection,
   url: string,
   key: string,
-  nodes: readonly FlatNode[],
 ): Promise<ParquetSignature> {
+  const nodes = await connection.query(
+    `SELECT name, coalesce(num_children, 0)::INTEGER, field_id::INTEGER FROM parquet_schema(${listOf([url])})`,
+  )
   let at = 0
   const take = (): ParquetNode => {
-    const node = nodes[at++]
-    if (node === undefined) return { name: '', fieldId: null, children: [] }
-    const children = Array.from({ length: node.childCount }, take)
-    return { name: node.name, fieldId: node.fieldId, children }
+    const [name, childCount, fieldId] = nodes[at++] ?? ['', 0, null]
+    const children = Array.from({ length: childCount as number }, take)
+    return { name: name as string, fieldId: fieldId as number | null, children }
   }
   const root = take()
   const prepared = await connection.prepare(

@@ -2,10 +2,11 @@
 
 import type { AddFile } from './actions.js'
 import { type DataFile, FileIndex } from './file-index.js'
-import { type ColumnSource, mayMatchRows } from './file-skipping.js'
+import { type ColumnSource, mayMatchRows, statisticsNeeded } from './file-skipping.js'
 import type { ColumnPath, Predicate } from './predicate.js'
 import type { DataType, StructField } from './schema.js'
 import type { Snapshot } from './snapshot.js'
+import { TimeSlices } from './time-slices.js'
 
 /** The chosen files of one table, and the counts that EXPLAIN shows. */
 export interface Scan {
@@ -26,27 +27,14 @@ export function planScan(snapshot: Snapshot, predicate: Predicate): Scan {
     const files = [...index]
     return { snapshot, files, filesAfterPartitions: files.length, sizeBytes: index.sizeBytes }
   }
-  const partitions = new Set(snapshot.metadata.partitionColumns.map((name) => name.toLowerCase()))
-  const partitionSource = (path: ColumnPath): ColumnSource => {
-    if (path.length !== 1 || !partitions.has((path[0] ?? '').toLowerCase())) return null
-    const field = findField(snapshot.schema.fields, path[0] ?? '')
-    if (field === undefined) return null
-    return { kind: 'partition', physicalName: physicalName(snapshot, field), type: field.type }
-  }
-  const isPartition = (path: ColumnPath): boolean =>
-    path.length === 1 && partitions.has((path[0] ?? '').toLowerCase())
-  const anySource = (path: ColumnPath): ColumnSource => {
-    if (isPartition(path)) return partitionSource(path)
-    const found = resolve(snapshot, path)
-    return found === null ? null : { kind: 'statistics', request: found }
-  }
-  const mark = (sourceOf: (path: ColumnPath) => ColumnSource): Uint8Array[] =>
-    index.segments.map(({ block }) => mayMatchRows(predicate, block, sourceOf))
-  const afterPartitions = mark(partitionSource)
+  const { ofPartitions, ofAll } = columnSources(snapshot)
+  const afterPartitions = index.segments.map(({ block }) =>
+    mayMatchRows(predicate, block, ofPartitions),
+  )
   // Statistics of a block that the partitions rule out whole are never read.
   const chosen = index.segments.map(({ block }, i) => {
     const marks = afterPartitions[i] ?? new Uint8Array(block.count).fill(1)
-    return marks.some((one) => one !== 0) ? mayMatchRows(predicate, block, anySource) : marks
+    return marks.some((one) => one !== 0) ? mayMatchRows(predicate, block, ofAll) : marks
   })
   const files = index.select(chosen)
   return {
@@ -55,6 +43,46 @@ export function planScan(snapshot: Snapshot, predicate: Predicate): Scan {
     filesAfterPartitions: index.count(afterPartitions),
     sizeBytes: files.reduce((sum, file) => sum + file.sizeBytes, 0),
   }
+}
+
+/**
+ * Reads the statistics that `planScan` will look at, while other sessions go on.
+ *
+ * They are kept with the snapshot's files. Without it planScan reads them itself, which takes
+ * seconds of this thread where there are a million files.
+ */
+export async function prepareScan(snapshot: Snapshot, predicate: Predicate): Promise<void> {
+  const { ofPartitions, ofAll } = columnSources(snapshot)
+  const needed = statisticsNeeded(predicate, ofAll)
+  if (needed.length === 0) return
+  const slices = new TimeSlices()
+  for (const { block } of snapshot.files.segments) {
+    if (slices.isOver) await slices.next()
+    const marks = mayMatchRows(predicate, block, ofPartitions)
+    if (marks.some((one) => one !== 0)) await block.prepareStatistics(needed, slices)
+  }
+}
+
+/** Where a predicate's columns are found: in partition values alone, or in statistics too. */
+function columnSources(snapshot: Snapshot): {
+  readonly ofPartitions: (path: ColumnPath) => ColumnSource
+  readonly ofAll: (path: ColumnPath) => ColumnSource
+} {
+  const partitions = new Set(snapshot.metadata.partitionColumns.map((name) => name.toLowerCase()))
+  const isPartition = (path: ColumnPath): boolean =>
+    path.length === 1 && partitions.has((path[0] ?? '').toLowerCase())
+  const ofPartitions = (path: ColumnPath): ColumnSource => {
+    if (!isPartition(path)) return null
+    const field = findField(snapshot.schema.fields, path[0] ?? '')
+    if (field === undefined) return null
+    return { kind: 'partition', physicalName: physicalName(snapshot, field), type: field.type }
+  }
+  const ofAll = (path: ColumnPath): ColumnSource => {
+    if (isPartition(path)) return ofPartitions(path)
+    const found = resolve(snapshot, path)
+    return found === null ? null : { kind: 'statistics', request: found }
+  }
+  return { ofPartitions, ofAll }
 }
 
 /**

@@ -38,31 +38,56 @@ export interface StatisticsRequest {
 // Types whose bounds are written in full, so that equal bounds mean one value.
 const EXACT_TYPES: ReadonlySet<string> = new Set(['byte', 'short', 'integer', 'long', 'date'])
 
+/** What statistics are read from. */
+export interface StatisticsRows {
+  readonly count: number
+  /** The JSON of a row; null for none. */
+  readonly statsOf: (row: number) => string | null
+  /** Whether the bounds of a row may be of deleted rows. */
+  readonly hasVector: (row: number) => boolean
+}
+
+// Some tens of microseconds: often enough to look at a clock.
+const ROWS_BETWEEN_LOOKS = 16
+
 /**
- * The columns `requests` of `count` rows whose statistics JSON `statsOf` yields.
+ * The columns of `requests`, read out of the statistics of `rows` in as many steps as wanted.
  *
- * Statistics that cannot be read are statistics that are not there. `hasVector` tells rows whose
- * bounds may be of deleted rows.
+ * Statistics that cannot be read are statistics that are not there.
  */
-export function readStatistics(
-  requests: readonly StatisticsRequest[],
-  count: number,
-  statsOf: (row: number) => string | null,
-  hasVector: (row: number) => boolean,
-): readonly StatisticsColumn[] {
-  const columns = requests.map((request) => new ColumnBuilder(request, count))
-  for (let row = 0; row < count; row++) {
-    const text = statsOf(row)
-    const stats = text === null ? null : parse(text)
-    let exact: Nested | null = null
-    const digits = (): Nested => {
-      exact ??= stats === null || text === null ? {} : (parse(quoteNumbers(text)) ?? {})
-      return exact
-    }
-    const wide = hasVector(row)
-    for (const column of columns) column.push(row, stats, digits, wide)
+export class StatisticsReader {
+  readonly #rows: StatisticsRows
+  readonly #columns: readonly ColumnBuilder[]
+  #next = 0
+
+  constructor(requests: readonly StatisticsRequest[], rows: StatisticsRows) {
+    this.#rows = rows
+    this.#columns = requests.map((request) => new ColumnBuilder(request, rows.count))
   }
-  return columns.map((column) => column.finish())
+
+  /** Reads on until all is read, which true tells, or `isOver` says that it is enough for now. */
+  read(isOver: () => boolean = () => false): boolean {
+    const { count, statsOf, hasVector } = this.#rows
+    while (this.#next < count) {
+      const row = this.#next++
+      const text = statsOf(row)
+      const stats = text === null ? null : parse(text)
+      let exact: Nested | null = null
+      const digits = (): Nested => {
+        exact ??= stats === null || text === null ? {} : (parse(quoteNumbers(text)) ?? {})
+        return exact
+      }
+      const wide = hasVector(row)
+      for (const column of this.#columns) column.push(row, stats, digits, wide)
+      if (row % ROWS_BETWEEN_LOOKS === 0 && isOver()) break
+    }
+    return this.#next >= count
+  }
+
+  /** The columns in the order of the requests; all has been read. */
+  finish(): readonly StatisticsColumn[] {
+    return this.#columns.map((column) => column.finish())
+  }
 }
 
 /** What one row's statistics say, in the form in which single values are reasoned about. */

@@ -142,12 +142,13 @@ function planRows(lines: readonly string[]): Execution {
 }
 
 function jsonPlan(plan: string, scans: readonly ScannedTable[]): string {
-  const tables = scans.map(({ name, scan }) => ({
+  const tables = scans.map(({ name, scan, filesBeforeJoinKeys }) => ({
     table: name,
     version: scan.snapshot.version,
     filesTotal: scan.snapshot.files.length,
     filesAfterPartitions: scan.filesAfterPartitions,
-    filesAfterStatistics: scan.files.length,
+    filesAfterStatistics: filesBeforeJoinKeys ?? scan.files.length,
+    ...(filesBeforeJoinKeys === undefined ? {} : { filesAfterJoinKeys: scan.files.length }),
     sizeBytes: scan.sizeBytes,
   }))
   return JSON.stringify([{ Tables: tables, Plan: JSON.parse(plan) as unknown }], null, 2)
@@ -157,11 +158,14 @@ function textPlan(plan: string, scans: readonly ScannedTable[]): string[] {
   return [...scans.map(scanLine), ...plan.split('\n')]
 }
 
-function scanLine({ name, scan }: ScannedTable): string {
+function scanLine({ name, scan, filesBeforeJoinKeys }: ScannedTable): string {
+  const left = scan.files.length
+  const byKeys = filesBeforeJoinKeys === undefined ? '' : `, ${left} after join keys`
   return (
     `Delta Scan on ${name} version ${scan.snapshot.version}: ` +
-    `${scan.files.length} of ${scan.snapshot.files.length} files ` +
-    `(${scan.filesAfterPartitions} after partition pruning, ${scan.files.length} after statistics), ` +
+    `${left} of ${scan.snapshot.files.length} files ` +
+    `(${Math.max(scan.filesAfterPartitions, filesBeforeJoinKeys ?? 0)} after partition pruning, ` +
+    `${filesBeforeJoinKeys ?? left} after statistics${byKeys}), ` +
     `${scan.sizeBytes} bytes`
   )
 }

@@ -42,6 +42,9 @@ const leaf = fc.oneof(
   fc.tuple(operator, id).map(([op, value]) => `order_id ${op} ${value}`),
   fc.tuple(operator, id).map(([op, value]) => `${value} ${op} o.order_id`),
   fc.tuple(operator, amount).map(([op, value]) => `amount ${op} ${value}`),
+  // Conversions that cut or round are not what the column's bounds are of.
+  fc.tuple(operator, id).map(([op, value]) => `amount::numeric(12,0) ${op} ${value}`),
+  fc.tuple(operator, country).map(([op, value]) => `country::varchar(1) ${op} ${value}`),
   fc.tuple(operator, country).map(([op, value]) => `country ${op} ${value}`),
   fc.tuple(operator, status).map(([op, value]) => `status ${op} ${value}`),
   fc.tuple(operator, moment).map(([op, value]) => `ordered_at ${op} ${value}`),

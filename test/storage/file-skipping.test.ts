@@ -13,7 +13,7 @@ import { Engine, type EngineConnection } from '../../storage/engine.js'
 import { type EngineType, scalarType } from '../../storage/engine-type.js'
 import { LocalStore } from '../../storage/local-store.js'
 import type { ComparisonOperator, Predicate, Term } from '../../storage/predicate.js'
-import { planScan } from '../../storage/scan.js'
+import { planScan, prepareScan } from '../../storage/scan.js'
 import { loadSnapshot, type Snapshot } from '../../storage/snapshot.js'
 import { add, LogFixture, PROTOCOL } from '../support/log-fixture.js'
 
@@ -344,7 +344,9 @@ it('keeps every file that holds a matching row', async () => {
         }
         if (inCheckpoint) await log.checkpoint(connection, 0, [PROTOCOL, METADATA, ...adds])
         else log.commit(0, PROTOCOL, METADATA, ...adds)
-        const snapshot = (await loadSnapshot(store, connection, log.tablePath, null)) as Snapshot
+        const load = async (): Promise<Snapshot> =>
+          (await loadSnapshot(store, connection, log.tablePath, null)) as Snapshot
+        const [snapshot, prepared] = [await load(), await load()]
         for (const { sql, predicate } of specs.map(conditionOf)) {
           const holding = await connection.query(`SELECT DISTINCT f FROM t WHERE ${sql} ORDER BY f`)
           const scan = planScan(snapshot, predicate)
@@ -354,6 +356,9 @@ it('keeps every file that holds a matching row', async () => {
             expect(read, `${sql} matches a row of file ${f}`).toContain(f)
           }
           expect(scan.filesAfterPartitions).toBeGreaterThanOrEqual(read.size)
+          await prepareScan(prepared, predicate)
+          const paths = planScan(prepared, predicate).files.map((file) => file.path)
+          expect(paths).toEqual(scan.files.map((file) => file.path))
         }
       },
     ),

@@ -1,0 +1,78 @@
+/** PlannedScans: which files each table of a statement reads, and the text that reads them. */
+
+import type { EngineConnection } from '../storage/engine.js'
+import type { ObjectStore } from '../storage/object-store.js'
+import { type Predicate, UNKNOWN } from '../storage/predicate.js'
+import { planScan, prepareScan, type Scan } from '../storage/scan.js'
+import { scanRelation } from '../storage/scan-relation.js'
+import type { Snapshot } from '../storage/snapshot.js'
+
+/**
+ * The scans of a statement's tables, by relation id.
+ *
+ * `plan` may be called again when more is known of a table; its files become fewer. A text is made
+ * when first asked for, is for the connection given here, and lasts until its table is planned anew.
+ */
+export class PlannedScans {
+  readonly #tables: readonly { readonly snapshot: Snapshot }[]
+  readonly #store: ObjectStore
+  readonly #connection: EngineConnection
+  readonly #predicates: string[] = []
+  readonly #texts = new Map<number, string>()
+  #scans: readonly Scan[] = []
+
+  constructor(
+    tables: readonly { readonly snapshot: Snapshot }[],
+    store: ObjectStore,
+    connection: EngineConnection,
+  ) {
+    this.#tables = tables
+    this.#store = store
+    this.#connection = connection
+  }
+
+  get scans(): readonly Scan[] {
+    return this.#scans
+  }
+
+  /** Chooses the files of every table whose predicate is another than before. */
+  async plan(predicates: ReadonlyMap<number, Predicate>): Promise<void> {
+    const scans: Scan[] = []
+    for (const [id, { snapshot }] of this.#tables.entries()) {
+      const predicate = predicates.get(id) ?? UNKNOWN
+      const key = printed(predicate)
+      const known = this.#scans[id]
+      if (known !== undefined && key === this.#predicates[id]) {
+        scans.push(known)
+        continue
+      }
+      await prepareScan(snapshot, predicate)
+      scans.push(planScan(snapshot, predicate))
+      this.#predicates[id] = key
+      this.#texts.delete(id)
+    }
+    this.#scans = scans
+  }
+
+  /** Ids of the tables for which `predicates` says something else than was last planned by. */
+  changedBy(predicates: ReadonlyMap<number, Predicate>): readonly number[] {
+    return [...this.#tables.keys()].filter(
+      (id) => printed(predicates.get(id) ?? UNKNOWN) !== this.#predicates[id],
+    )
+  }
+
+  /** The DuckDB text of table `id` over its files. */
+  async text(id: number): Promise<string> {
+    const scan = this.#scans[id]
+    if (scan === undefined) return ''
+    const text = this.#texts.get(id) ?? (await scanRelation(this.#store, this.#connection, scan))
+    this.#texts.set(id, text)
+    return text
+  }
+}
+
+function printed(predicate: Predicate): string {
+  return JSON.stringify(predicate, (_, value: unknown) =>
+    typeof value === 'bigint' ? `${value}n` : value,
+  )
+}
