@@ -12,7 +12,10 @@ export function matchesLike(value: SparkValue, pattern: string): SparkValue {
 
 /** Pieces of a regular expression that Java and RE2 read the same. */
 const PIECES =
-  /(?:[^\\[\](){}*+?|^$]|\\[-.*+?|^$()[\]{}/\\%@#!&=:;,"'~]|\\[dDws]|\((?:\?:)?|[)|^$]|\[\^?(?:[^\\[\]&^]|\\[-.*+?|^$()[\]{}/\\dw])+\]|(?<=[^*+?{}|(^])(?:[*+?]|\{\d{1,3}(?:,\d{0,3})?\})(?![*+?]))/y
+  /(?:[^\\[\](){}*+?|^$]|\\[-.*+?|^$()[\]{}/\\%@#!&=:;,"'~]|\\[dDws]|\((?:\?:)?|[)|^$]|\[\^?(?:[^\\[\]&^]|\\[-.*+?|^$()[\]{}/\\dws])+\]|(?<=[^*+?{}|(^])(?:[*+?]|\{\d{1,3}(?:,\d{0,3})?\})(?![*+?]))/y
+
+/** Java's white space, of which RE2's own class lacks the vertical tab. */
+const SPACES = ' \\t\\n\\x0B\\f\\r'
 
 /** `value RLIKE pattern`: whether Java's regular expression matches anywhere. */
 export function matchesRegexp(value: SparkValue, pattern: string): SparkValue {
@@ -21,8 +24,9 @@ export function matchesRegexp(value: SparkValue, pattern: string): SparkValue {
   while (PIECES.lastIndex < pattern.length) {
     const piece = PIECES.exec(pattern)?.[0]
     if (piece === undefined) throw untranslatable(`the pattern '${pattern}'`)
-    // RE2's \s knows no vertical tab.
-    translated += piece === '\\s' ? '[ \\t\\n\\x0B\\f\\r]' : piece
+    translated += piece.startsWith('[')
+      ? piece.replaceAll(/\\[\s\S]/g, (escaped) => (escaped === '\\s' ? SPACES : escaped))
+      : piece.replace(/^\\s$/, `[${SPACES}]`)
   }
   const matches = made(`regexp_matches(${value.sql}, ${quoteLiteral(translated)})`, BOOLEAN)
   if (!/[.$]|\[\^|\\D/.test(pattern)) return made(matches.sql, BOOLEAN, value)
