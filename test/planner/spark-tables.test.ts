@@ -285,6 +285,8 @@ describe('an expression that a statement states', () => {
     () => gateway,
     'is evaluated as PostgreSQL would',
     `
+    CREATE TABLE silver.s0 (a int, b real DEFAULT -0.25, c numeric(6,2) DEFAULT -1.5, d bigint DEFAULT -5000000000, e smallint DEFAULT 7)
+    INSERT INTO silver.s0 VALUES (1) RETURNING b, c, d, e -> -0.25,-1.50,-5000000000,7
     CREATE TABLE silver.s2 (a int CHECK (a % 5 <> 0), t text DEFAULT 'O''Brien\\n' CHECK (t <> 'it''s' AND t NOT LIKE '%\\_%'), d date DEFAULT '2024-02-29', q double precision GENERATED ALWAYS AS (a::double precision / 4) STORED, y int GENERATED ALWAYS AS (extract(year FROM d)) STORED, w text GENERATED ALWAYS AS (CASE WHEN a > 10 THEN 'big' ELSE coalesce(t, 'none') || '!' END) STORED, "Case" numeric(5,2) DEFAULT '1.50', b boolean DEFAULT 'true', n timestamp DEFAULT '2024-01-01 00:00:00')
     INSERT INTO silver.s2 (a) VALUES (1), (11) -> INSERT 2
     SELECT a, t, d, q, y, w, "Case", b, n FROM silver.s2 ORDER BY a -> 1,O'Brien\\n,2024-02-29,0.25,2024,O'Brien\\n!,1.50,t,2024-01-01 00:00:00|11,O'Brien\\n,2024-02-29,2.75,2024,big,1.50,t,2024-01-01 00:00:00
