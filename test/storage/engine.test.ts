@@ -114,6 +114,25 @@ describe('a stream', () => {
   })
 })
 
+describe('a join', () => {
+  it('does not change which rows LIMIT has chosen below it', async () => {
+    const [many, few] = [join(folder, 'many.parquet'), join(folder, 'few.parquet')]
+    await connection.run(
+      `COPY (SELECT i AS id, i % 50 AS day FROM range(200000) AS t(i)) TO '${many}' (ROW_GROUP_SIZE 2048)`,
+    )
+    await connection.run(
+      `COPY (SELECT i AS day, i % 10 = 3 AS holiday FROM range(50) AS t(i)) TO '${few}'`,
+    )
+    // What was wrong depended on which side was ready first.
+    for (let i = 0; i < 20; i++) {
+      const rows = await connection.query(
+        `SELECT count(*) FROM read_parquet('${few}') AS s JOIN (SELECT * FROM read_parquet('${many}') ORDER BY id LIMIT 700) AS l ON l.day = s.day AND s.holiday`,
+      )
+      expect(rows).toEqual([[70n]])
+    }
+  })
+})
+
 describe('an interrupt', () => {
   it('stops a statement even when it comes before execution has begun', async () => {
     const prepared = await connection.prepare(
