@@ -29,6 +29,7 @@ beforeAll(async () => {
 afterAll(async () => {
   const [first, second] = gateways
   await second.close()
+  await first.settle()
   const engine = await Engine.open({})
   const connection = await engine.connect()
   for (const table of tables) {

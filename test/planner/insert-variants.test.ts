@@ -17,6 +17,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
+  await gateway.settle()
   const engine = await Engine.open({})
   expect(await lintLake(gateway.lake, engine)).toEqual([])
   await engine.close()

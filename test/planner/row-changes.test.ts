@@ -35,6 +35,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await client?.end()
+  await gateway?.settle()
   for (const table of tables) {
     const { faults } = await lintTable(gateway.lake, table, plain)
     expect(faults.map((fault) => `${table}: ${fault}`)).toEqual([])

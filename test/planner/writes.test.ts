@@ -37,6 +37,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await client?.end()
+  await gateway?.settle()
   for (const table of tables) {
     const report = await lintTable(gateway.lake, table, plain)
     expect(report.faults.map((fault) => `${table}: ${fault}`)).toEqual([])

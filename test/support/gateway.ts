@@ -17,6 +17,8 @@ export interface TestGateway {
   readonly bugs: unknown[]
   /** Its engine, to look at what is in memory. */
   readonly engine: Engine
+  /** Waits for what runs in the background; nothing more does afterwards. */
+  settle(): Promise<void>
   close(): Promise<void>
 }
 
@@ -54,6 +56,7 @@ export async function startGateway(
     lake,
     bugs,
     engine,
+    settle: () => gateway.settle(),
     close: async () => {
       await listener.close()
       await gateway.settle()
