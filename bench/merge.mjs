@@ -8,7 +8,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,10 +21,7 @@ const FILES = 100
 const work = mkdtempSync(join(tmpdir(), 'lakegate-merge-'))
 
 const bytesIn = (folder) =>
-  readdirSync(folder, { recursive: true }).reduce((sum, name) => {
-    const entry = statSync(join(folder, name))
-    return sum + (entry.isFile() ? entry.size : 0)
-  }, 0)
+  Number(spawnSync('du', ['-sb', folder], { encoding: 'utf8' }).stdout.split('\t')[0])
 
 const DELTA_RS = `
 import sys, time, os

@@ -170,15 +170,44 @@ async function deletedRowsFilter(
     }),
   )
   const variable = `lakegate_deleted_${nextVariable++}`
-  await connection.run(`SET VARIABLE ${variable} = $1::BLOB[]::BIT[]`, [
-    { type: { kind: 'list', child: scalarType('BLOB') }, value: bitmaps },
+  const bytes = bitmaps.reduce((sum, bitmap) => sum + bitmap.length, 0)
+  if (bytes > JOINED_BYTES_MAX) {
+    await connection.run(`SET VARIABLE ${variable} = $1::BLOB[]::BIT[]`, [
+      { type: { kind: 'list', child: scalarType('BLOB') }, value: bitmaps },
+    ])
+    const bitmap = `list_extract(getvariable('${variable}'), (file_index + 1)::BIGINT)`
+    return deletedCondition(bitmap, `bit_length(${bitmap})`, 'file_row_number')
+  }
+  // One bitmap for all files: a list of them would be copied for every chunk of rows.
+  await connection.run(`SET VARIABLE ${variable} = $1::BLOB::BIT`, [
+    { type: scalarType('BLOB'), value: Buffer.concat(bitmaps) },
   ])
-  const bitmap =
-    files.length === 1
-      ? `getvariable('${variable}')[1]`
-      : `list_extract(getvariable('${variable}'), (file_index + 1)::BIGINT)`
-  // CASE, because get_bit fails on an index behind the end and AND may look at both of its sides.
-  return ` WHERE NOT CASE WHEN file_row_number < bit_length(${bitmap}) THEN get_bit(${bitmap}, file_row_number::INTEGER) = 1 ELSE false END`
+  const bitmap = `getvariable('${variable}')`
+  const [only] = bitmaps
+  if (bitmaps.length === 1 && only !== undefined) {
+    return deletedCondition(bitmap, String(only.length * 8), 'file_row_number')
+  }
+  const ofFile = (values: readonly number[]): string =>
+    `list_extract([${values.join(', ')}]::INTEGER[], (file_index + 1)::BIGINT)`
+  let start = 0
+  const starts = bitmaps.map((one) => {
+    const from = start
+    start += one.length * 8
+    return from
+  })
+  return deletedCondition(
+    bitmap,
+    ofFile(bitmaps.map((one) => one.length * 8)),
+    `file_row_number + ${ofFile(starts)}`,
+  )
+}
+
+/** Bytes of bitmaps that are joined to one, whose bits an INTEGER can number. */
+const JOINED_BYTES_MAX = 2 ** 28 - 1
+
+/** CASE, because get_bit fails on an index behind the end and AND may look at both of its sides. */
+function deletedCondition(bitmap: string, length: string, index: string): string {
+  return ` WHERE NOT CASE WHEN file_row_number < ${length} THEN get_bit(${bitmap}, (${index})::INTEGER) = 1 ELSE false END`
 }
 
 // Names differ, so that two scans of one statement never share a variable.
