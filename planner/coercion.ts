@@ -281,7 +281,7 @@ export function textOf(sql: string, type: SqlType): string {
       return `lakegate_float_text(${sql})`
     case Oid.numeric:
       return type.digits === undefined
-        ? `CAST(${sql} AS VARCHAR)`
+        ? `CAST(${withWholeDigit(sql, type)} AS VARCHAR)`
         : type.digits === 'trimmed'
           ? `lakegate_trimmed_text(${sql})`
           : `lakegate_quotient_text(${sql})`
@@ -302,6 +302,13 @@ export function textOf(sql: string, type: SqlType): string {
       return arrayText(sql, element)
     }
   }
+}
+
+/** A decimal that has no digit before its point is printed by DuckDB without the zero. */
+function withWholeDigit(sql: string, { engine }: SqlType): string {
+  return engine.kind === 'decimal' && engine.width === engine.scale && engine.width < 38
+    ? `CAST(${sql} AS DECIMAL(${engine.width + 1},${engine.scale}))`
+    : sql
 }
 
 function arrayText(sql: string, element: SqlType): string {

@@ -68,3 +68,4 @@ SELECT 1.0::float8::numeric(10,2), 1.005::float8::numeric(10,2);
 SELECT 12.5::text::numeric, (12.5)::float4::numeric, 100::smallint::numeric;
 SELECT sum(i4::numeric(12,2)), avg(i4::float8) FROM numbers WHERE i4 BETWEEN 0 AND 100;
 SELECT coalesce(i4::text, 'none') FROM numbers ORDER BY i4, n;
+SELECT 0.05::numeric(2,2)::text, (-0.5)::numeric(1,1) || 'x', length(0.25::numeric(2,2)::text);
