@@ -19,6 +19,12 @@ const CLOCK_SKEW_MS = 3_600_000
 /** How long statistics may turn into vectors before they are measured. */
 const MEASURE_MS = 1000
 
+/** A look for a table's newest version, and the one that comes after it. */
+interface Look {
+  readonly answer: Promise<Snapshot | null>
+  next?: Promise<Snapshot | null>
+}
+
 /** How commits of groups are dealt with. */
 export interface SnapshotCacheOptions {
   readonly groups?: Groups
@@ -30,7 +36,7 @@ export interface SnapshotCacheOptions {
  * Snapshots by table and version.
  *
  * `latest` asks the store whether a newer version exists each time; callers that ask at once share
- * one answer. A version never changes, so `at` is answered from memory for as long as it fits.
+ * one answer, which began to be looked for after each of them had asked. A version never changes, so `at` is answered from memory for as long as it fits.
  */
 export class SnapshotCache {
   readonly #store: ObjectStore
@@ -40,6 +46,7 @@ export class SnapshotCache {
   #measuredMs = 0
   readonly #newest = new Map<string, string>()
   readonly #loading = new Map<string, Promise<Snapshot | null>>()
+  readonly #looking = new Map<string, Look>()
 
   readonly groups: Groups
   readonly #onCreateRolledBack: SnapshotCacheOptions['onCreateRolledBack']
@@ -180,7 +187,7 @@ export class SnapshotCache {
   }
 
   async #newestOf(tablePath: string): Promise<Snapshot | null> {
-    return this.#once(`${tablePath} latest`, async () => {
+    return this.#afresh(tablePath, async () => {
       const key = this.#newest.get(tablePath)
       const known = key === undefined ? undefined : this.#snapshots.get(key)
       // A table that was dropped and made anew has another log: its first commit tells.
@@ -233,6 +240,29 @@ export class SnapshotCache {
     } finally {
       connection.close()
     }
+  }
+
+  /**
+   * Shares one answer among those who ask while another is being looked for.
+   *
+   * An answer that was being looked for already may miss what was committed before they asked, so
+   * theirs is looked for after it.
+   */
+  #afresh(tablePath: string, load: () => Promise<Snapshot | null>): Promise<Snapshot | null> {
+    const running = this.#looking.get(tablePath)
+    if (running?.next !== undefined) return running.next
+    const begin = (): Promise<Snapshot | null> => {
+      const look: Look = {
+        answer: load().finally(() => {
+          if (this.#looking.get(tablePath) === look) this.#looking.delete(tablePath)
+        }),
+      }
+      this.#looking.set(tablePath, look)
+      return look.answer
+    }
+    if (running === undefined) return begin()
+    running.next = running.answer.then(begin, begin)
+    return running.next
   }
 
   async #once(key: string, load: () => Promise<Snapshot | null>): Promise<Snapshot | null> {
