@@ -504,4 +504,36 @@ describe('a warm table', () => {
     const loaded = await Promise.all(Array.from({ length: 8 }, () => cache.latest(log.tablePath)))
     expect(new Set(loaded).size).toBe(1)
   })
+
+  it('shows what was committed before it was asked for, though a look is under way', async () => {
+    log.commit(0, PROTOCOL, metadata(), add('a'))
+    let hold: Promise<void> | undefined
+    const slow = new Proxy(store, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name) as unknown
+        if (typeof value !== 'function') return value
+        if (name !== 'stat') return value.bind(target) as unknown
+        // The answer is known to the store before it is known here.
+        return async (path: string) => {
+          const found = await target.stat(path)
+          if (found === null) await hold
+          return found
+        }
+      },
+    })
+    const cache = new SnapshotCache(slow, engine, 1_000_000)
+    await cache.latest(log.tablePath)
+    let release = (): void => {}
+    hold = new Promise((resolve) => {
+      release = resolve
+    })
+    const early = cache.latest(log.tablePath)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const late = (): Promise<Snapshot | null> => cache.latest(log.tablePath)
+    log.commit(1, add('b'))
+    const asked = [late(), late()]
+    release()
+    await early
+    for (const answer of asked) expect(names((await answer) as Snapshot)).toEqual(['a', 'b'])
+  })
 })
