@@ -28,7 +28,7 @@ import { analyzeExpression } from './analyze-expression.js'
 import { plainPlace } from './expression-place.js'
 import { type Analysis, type AnalyzedQuery, markerOf, replaceMarkers } from './analysis.js'
 import type { ParsedStatement } from './parse.js'
-import { analyze, type QueryContext } from './query.js'
+import { analyzePlan, type QueryContext } from './query.js'
 import { notSupported } from './refusal.js'
 import type { Scope } from './scope.js'
 import { typeName } from './sql-type.js'
@@ -249,15 +249,18 @@ async function planAlteration(
   context: QueryContext,
   connection: EngineConnection,
 ): Promise<AlterationPlan> {
-  let plan: AlterationPlan | undefined
   // The relation that an ALTER TABLE names is the one it changes, not one it reads.
   const withoutRelations = { ...statement, tree: { SelectStmt: {} } }
-  await analyze(withoutRelations, [], [], context, connection, true, (analysis) => {
-    plan = planned(analysis, alteration)
-    return plan
-  })
-  if (plan === undefined) throw new SqlError(SqlState.internalError, 'nothing was planned')
-  return plan
+  const { query } = await analyzePlan(
+    withoutRelations,
+    [],
+    [],
+    context,
+    connection,
+    true,
+    (analysis) => planned(analysis, alteration),
+  )
+  return query
 }
 
 function planned(analysis: Analysis, alteration: Alteration): AlterationPlan {

@@ -9,7 +9,7 @@ import { withDeletionVector, writeDeletionVectors } from '../storage/deletion-ve
 import { type EngineConnection, quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
-import { assert, SqlError, SqlState } from '../storage/errors.js'
+import { SqlError, SqlState } from '../storage/errors.js'
 import type { DataFile } from '../storage/file-index.js'
 import { and, type Predicate, UNKNOWN } from '../storage/predicate.js'
 import { planScan, type Scan } from '../storage/scan.js'
@@ -26,7 +26,7 @@ import { numberParameters } from './parameter-marker.js'
 import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
 import {
-  analyze,
+  analyzePlan,
   type QueryContext,
   relationTexts,
   resultColumns,
@@ -79,16 +79,16 @@ export async function describeRowChange(
   const { statement, fields, oids, context } = call
   const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
   return context.pool.with(async (connection) => {
-    let plan: RowChangePlan | undefined
-    const analyzed = await analyze(statement, oids, [], context, connection, false, (analysis) => {
-      plan = kind.plan(analysis, table, snapshot)
-      return plan
-    })
-    const isShown = plan !== undefined && plan.returning.length > 0
-    return {
-      parameterTypes: analyzed.parameterTypes,
-      columns: isShown && plan !== undefined ? returnedColumns(plan) : null,
-    }
+    const { query: plan, parameterTypes } = await analyzePlan(
+      statement,
+      oids,
+      [],
+      context,
+      connection,
+      false,
+      (analysis) => kind.plan(analysis, table, snapshot),
+    )
+    return { parameterTypes, columns: plan.returning.length > 0 ? returnedColumns(plan) : null }
   })
 }
 
@@ -153,28 +153,24 @@ async function withPlan<T>(
     connection.attach(cancellation)
     const work = new RowChangeWork(call, kind, table, snapshot, connection)
     try {
-      let plan: RowChangePlan | undefined
-      const analyzed = await analyze(
+      const analyzed = await analyzePlan(
         statement,
         oids,
         values,
         context,
         connection,
         true,
-        (analysis) => {
-          plan = kind.plan(analysis, table, snapshot)
-          return plan
-        },
+        (analysis) => kind.plan(analysis, table, snapshot),
       )
-      assert(plan !== undefined, 'the analysis has planned')
       const { texts, scans } = await relationTexts(analyzed, values, context, connection)
       const predicates = tablePredicates(analyzed.shared.roots, values)
       for (const [id, { name, snapshot: read }] of analyzed.tables.entries()) {
         if (name.path !== table.path || read.version !== snapshot.version) continue
-        const predicate = predicates.get(id) ?? UNKNOWN
-        work.alsoRead({ predicate, files: planScan(snapshot, predicate).files })
+        const files = scans[id]?.scan.files ?? []
+        work.alsoRead({ predicate: predicates.get(id) ?? UNKNOWN, files })
       }
-      return await use(work, { plan, texts, scans, asked: predicates.get(TARGET) ?? UNKNOWN })
+      const asked = predicates.get(TARGET) ?? UNKNOWN
+      return await use(work, { plan: analyzed.query, texts, scans, asked })
     } finally {
       await work.close()
       connection.attach(undefined)

@@ -13,7 +13,7 @@ import {
 import { type EngineConnection, quoteIdentifier, quoteLiteral } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
-import { assert, SqlError, SqlState } from '../storage/errors.js'
+import { SqlError, SqlState } from '../storage/errors.js'
 import {
   type IdentityColumn,
   identitiesLeft,
@@ -40,7 +40,7 @@ import { numberParameters } from './parameter-marker.js'
 import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
 import {
-  analyze,
+  analyzePlan,
   type AnalyzedStatement,
   type QueryContext,
   resultColumns,
@@ -250,16 +250,17 @@ export async function describeInsert(
 }> {
   const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
   return context.pool.with(async (connection) => {
-    let plan: InsertPlan | undefined
-    const analyzed = await analyze(statement, oids, [], context, connection, false, (analysis) => {
-      const options = optionsOf(statement, settings)
-      plan = planInsert(analysis, fields, table, snapshot, undefined, options)
-      return plan
-    })
-    return {
-      parameterTypes: analyzed.parameterTypes,
-      columns: plan === undefined || plan.returning.length === 0 ? null : shownColumns(plan),
-    }
+    const { query: plan, parameterTypes } = await analyzePlan(
+      statement,
+      oids,
+      [],
+      context,
+      connection,
+      false,
+      (analysis) =>
+        planInsert(analysis, fields, table, snapshot, undefined, optionsOf(statement, settings)),
+    )
+    return { parameterTypes, columns: plan.returning.length > 0 ? shownColumns(plan) : null }
   })
 }
 
@@ -287,23 +288,18 @@ export async function runInsert(
   return context.pool.with(async (connection) => {
     connection.attach(cancellation)
     try {
-      const planned = async (folds: boolean): Promise<PlannedInsert> => {
-        let plan: InsertPlan | undefined
-        const build = (analysis: Analysis): InsertPlan => {
-          plan = planInsert(analysis, fields, table, snapshot, undefined, options, folds)
-          return plan
-        }
-        const analyzed = await analyze(statement, oids, values, context, connection, true, build)
-        assert(plan !== undefined, 'the analysis has planned')
-        return { plan, analyzed }
-      }
-      let { plan, analyzed } = await planned(true)
-      let lists = bindLists(analyzed.query.sql, plan.lists, values)
+      const planned = (folds: boolean): Promise<AnalyzedStatement<InsertPlan>> =>
+        analyzePlan(statement, oids, values, context, connection, true, (analysis) =>
+          planInsert(analysis, fields, table, snapshot, undefined, options, folds),
+        )
+      let analyzed = await planned(true)
+      let lists = bindLists(analyzed.query.sql, analyzed.query.lists, values)
       if (lists === null) {
-        ;({ plan, analyzed } = await planned(false))
+        analyzed = await planned(false)
         lists = { sql: analyzed.query.sql, values }
       }
-      const text = { ...analyzed, query: { ...analyzed.query, sql: lists.sql } }
+      const { query: plan } = analyzed
+      const text = { ...analyzed, query: { ...plan, sql: lists.sql } }
       const { sql, values: bound } = await scanText(text, lists.values, context, connection)
       const target = withNewColumns(snapshot, plan.newFields)
       const call: WriteCall = { plan, snapshot, target, values, context, connection }
@@ -331,11 +327,6 @@ export async function runInsert(
       connection.attach(undefined)
     }
   })
-}
-
-interface PlannedInsert {
-  readonly plan: InsertPlan
-  readonly analyzed: AnalyzedStatement
 }
 
 /** What settings say of every INSERT. */

@@ -163,7 +163,10 @@ export async function withTranslation<T>(
   return context.pool.with(async (connection) => {
     connection.attach(cancellation)
     try {
-      const analyzed = await analyze(statement, [], values, context, connection, true, build)
+      const analyzed =
+        build === undefined
+          ? await analyze(statement, [], values, context, connection, true)
+          : await analyzePlan(statement, [], values, context, connection, true, build)
       const { sql, scans, values: bound } = await scanText(analyzed, values, context, connection)
       return await work(connection, sql, scans, bound)
     } finally {
@@ -247,8 +250,8 @@ export function parameterCount(statement: ParsedStatement): number {
 }
 
 /** A statement analysed: its DuckDB text with markers for the tables it reads. */
-export interface AnalyzedStatement {
-  readonly query: AnalyzedQuery
+export interface AnalyzedStatement<Q extends AnalyzedQuery = AnalyzedQuery> {
+  readonly query: Q
   readonly shared: SharedAnalysis
   readonly tables: readonly ReferencedTable[]
   readonly parameterTypes: readonly (SqlType | undefined)[]
@@ -281,6 +284,7 @@ interface AnalysisRun {
   readonly tables: ReferencedTable[]
 }
 
+/** The analysis of a query, of PostgreSQL's syntax or of DuckDB's. */
 export async function analyze(
   statement: ParsedStatement,
   oids: readonly number[],
@@ -288,9 +292,90 @@ export async function analyze(
   context: QueryContext,
   connection: EngineConnection,
   executing: boolean,
-  build: (analysis: Analysis) => AnalyzedQuery = selectOf(statement),
 ): Promise<AnalyzedStatement> {
-  const parameterType = (n: number): SqlType | undefined => {
+  if (statement.engineQuery === undefined) {
+    const build = selectOf(statement)
+    return analyzePlan(statement, oids, values, context, connection, executing, build)
+  }
+  const parameterType = parameterTypes(oids, values)
+  const run = newRun(context, connection, values, executing)
+  const found = await analyzeEngineQuery(statement.engineQuery, {
+    connection,
+    start: statement.start,
+    parameterType,
+    emptyText: (id) => emptyTextOf(run, id),
+    relation: (table) => engineRelation(table, statement, run),
+  })
+  run.shared.roots.push(...found.roots)
+  // Those of time travel clauses stand outside of DuckDB's text.
+  const count = parameterCount(statement)
+  return {
+    query: found.query,
+    shared: run.shared,
+    tables: run.tables,
+    parameterTypes: Array.from(
+      { length: count },
+      (_, i) => found.parameterTypes[i] ?? parameterType(i + 1),
+    ),
+    predicates: found.predicates,
+    emptyText: (id) => emptyTextOf(run, id),
+  }
+}
+
+/** The analysis of a statement that is no query by itself: `build` makes its plan. */
+export async function analyzePlan<Q extends AnalyzedQuery>(
+  statement: ParsedStatement,
+  oids: readonly number[],
+  values: readonly EngineValue[],
+  context: QueryContext,
+  connection: EngineConnection,
+  executing: boolean,
+  build: (analysis: Analysis) => Q,
+): Promise<AnalyzedStatement<Q>> {
+  const run = newRun(context, connection, values, executing)
+  const { query, analysis } = await analyzeStatement(
+    statement,
+    run,
+    parameterTypes(oids, values),
+    0,
+    build,
+  )
+  run.shared.roots.push(query.levels)
+  return {
+    query,
+    shared: run.shared,
+    tables: run.tables,
+    parameterTypes: analysis.parameterTypes(parameterCount(statement)),
+    emptyText: (id) => emptyTextOf(run, id),
+  }
+}
+
+function newRun(
+  context: QueryContext,
+  connection: EngineConnection,
+  values: readonly EngineValue[],
+  executing: boolean,
+): AnalysisRun {
+  return {
+    context,
+    connection,
+    values,
+    executing,
+    shared: { nextName: 1, roots: [], commonTables: new Map() },
+    tables: [],
+  }
+}
+
+function emptyTextOf({ tables }: AnalysisRun, id: number): string {
+  return emptyRelation((tables[id] as ReferencedTable).snapshot.schema)
+}
+
+/** What is known of the type of parameter n: as declared, or as its value tells. */
+function parameterTypes(
+  oids: readonly number[],
+  values: readonly EngineValue[],
+): (n: number) => SqlType | undefined {
+  return (n) => {
     const oid = oids[n - 1] ?? 0
     const value = values[n - 1]
     if (value !== undefined && value.value !== null) {
@@ -304,49 +389,6 @@ export async function analyze(
     }
     if (oid === 0) return undefined
     return oid === Oid.numeric ? numericType(10) : sqlType(oid)
-  }
-  const run: AnalysisRun = {
-    context,
-    connection,
-    values,
-    executing,
-    shared: { nextName: 1, roots: [], commonTables: new Map() },
-    tables: [],
-  }
-  const emptyText = (id: number): string =>
-    emptyRelation((run.tables[id] as ReferencedTable).snapshot.schema)
-  if (statement.engineQuery !== undefined) {
-    const { query, parameterTypes, predicates, roots } = await analyzeEngineQuery(
-      statement.engineQuery,
-      {
-        connection,
-        start: statement.start,
-        parameterType,
-        emptyText,
-        relation: (table) => engineRelation(table, statement, run),
-      },
-    )
-    run.shared.roots.push(...roots)
-    // Those of time travel clauses stand outside of DuckDB's text.
-    const count = parameterCount(statement)
-    const all = Array.from({ length: count }, (_, i) => parameterTypes[i] ?? parameterType(i + 1))
-    return {
-      query,
-      shared: run.shared,
-      tables: run.tables,
-      parameterTypes: all,
-      predicates,
-      emptyText,
-    }
-  }
-  const { query, analysis } = await analyzeStatement(statement, run, parameterType, 0, build)
-  run.shared.roots.push(query.levels)
-  return {
-    query,
-    shared: run.shared,
-    tables: run.tables,
-    parameterTypes: analysis.parameterTypes(parameterCount(statement)),
-    emptyText,
   }
 }
 
@@ -363,13 +405,13 @@ class EngineCallNeeded extends Error {
   }
 }
 
-async function analyzeStatement(
+async function analyzeStatement<Q extends AnalyzedQuery>(
   statement: ParsedStatement,
   run: AnalysisRun,
   parameterType: (n: number) => SqlType | undefined,
   depth: number,
-  build: (analysis: Analysis) => AnalyzedQuery = selectOf(statement),
-): Promise<{ readonly query: AnalyzedQuery; readonly analysis: Analysis }> {
+  build: (analysis: Analysis) => Q,
+): Promise<{ readonly query: Q; readonly analysis: Analysis }> {
   const { tree } = statement
   if (tree === null) throw new SqlError(SqlState.syntaxError, 'not a query')
   const source = new SourceText(statement.text)
@@ -508,7 +550,7 @@ async function resolve(
     }
     const [view] = parseStatements(found.view.definition)
     if (view === undefined) throw new SqlError(SqlState.dataCorrupted, `view "${name}" is empty`)
-    const { query } = await analyzeStatement(view, run, () => undefined, depth + 1)
+    const { query } = await analyzeStatement(view, run, () => undefined, depth + 1, selectOf(view))
     const viewName = `${found.view.layer}.${found.view.name}`
     const columns = columnsOfView(viewName, found.view.columns, query.columns)
     return { kind: 'view', name: viewName, query: { ...query, columns }, columnNames: [] }

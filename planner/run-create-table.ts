@@ -32,7 +32,7 @@ import {
 } from './like-table.js'
 import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
-import { analyze, type QueryContext, scanText } from './query.js'
+import { analyze, analyzePlan, type QueryContext, scanText } from './query.js'
 import { command } from './ready-rows.js'
 import { notSupported } from './refusal.js'
 import { constantOf, listOf, namesOf, type Node, nodeOf, stringOf } from './syntax-tree.js'
@@ -105,7 +105,7 @@ async function requireExpressions(
   if (stated.length === 0) return
   const columns = targetColumns({ fields })
   await context.pool.with((connection) =>
-    analyze(
+    analyzePlan(
       { ...statement, tree: { SelectStmt: {} } },
       [],
       [],

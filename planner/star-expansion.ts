@@ -1,9 +1,8 @@
 /** StarExpansion: a query's text with every `*` written out, as a view keeps it. */
 
 import { analyzeQuery } from './analyze-query.js'
-import type { Analysis } from './analysis.js'
 import type { ParsedStatement } from './parse.js'
-import { analyze, type QueryContext } from './query.js'
+import { analyzePlan, type QueryContext } from './query.js'
 import { SourceText } from './source-text.js'
 import { type Node, nodeOf } from './syntax-tree.js'
 
@@ -19,17 +18,16 @@ export async function withStarsWrittenOut(
 ): Promise<string> {
   const select = nodeOf(statement.tree, 'SelectStmt')
   if (select === undefined) return statement.source
-  let made: Analysis | undefined
-  await context.pool.with((connection) =>
-    analyze(statement, [], [], context, connection, false, (analysis) => {
-      made = analysis
-      return analyzeQuery(analysis, select as Node)
-    }),
+  const { query } = await context.pool.with((connection) =>
+    analyzePlan(statement, [], [], context, connection, false, (analysis) => ({
+      ...analyzeQuery(analysis, select as Node),
+      stars: analysis.stars,
+    })),
   )
   const source = new SourceText(statement.text)
   // A query inside may be analysed more than once.
   const byStart = new Map(
-    (made?.stars ?? []).map(({ location, columns }) => [source.offsetOf(location), columns]),
+    query.stars.map(({ location, columns }) => [source.offsetOf(location), columns]),
   )
   let text = statement.source
   for (const [start, columns] of [...byStart].sort((a, b) => b[0] - a[0])) {

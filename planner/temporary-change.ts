@@ -5,7 +5,6 @@ import type { Cancellation } from '../storage/cancellation.js'
 import { type EngineConnection, quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
-import { assert } from '../storage/errors.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { uniqueNames } from './query-names.js'
 import { replaceMarkers } from './analysis.js'
@@ -15,7 +14,7 @@ import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
 import {
   type AnalyzedStatement,
-  analyze,
+  analyzePlan,
   type QueryContext,
   relationTexts,
   scanText,
@@ -26,7 +25,7 @@ import type { ResultColumn } from './result.js'
 import { TARGET } from './row-change.js'
 import type { Node } from './syntax-tree.js'
 import type { TargetColumn } from './target-table.js'
-import { type ChangePlan, planChange } from './temporary-rows.js'
+import { planChange } from './temporary-rows.js'
 import type { TemporaryTable, TemporaryTables } from './temporary-tables.js'
 
 /** A statement that changes a temporary table, and what it runs with. */
@@ -51,16 +50,16 @@ export async function describeTemporaryInsert(
   readonly columns: readonly ResultColumn[] | null
 }> {
   return context.pool.with(async (connection) => {
-    let plan: InsertPlan | undefined
-    const analyzed = await analyze(statement, oids, [], context, connection, false, (analysis) => {
-      plan = planInsert(analysis, fields, nameOf(table), rulesOf(table), targetsOf(table))
-      return plan
-    })
-    const isShown = plan !== undefined && plan.returning.length > 0
-    return {
-      parameterTypes: analyzed.parameterTypes,
-      columns: isShown && plan !== undefined ? shownColumns(plan) : null,
-    }
+    const { query: plan, parameterTypes } = await analyzePlan(
+      statement,
+      oids,
+      [],
+      context,
+      connection,
+      false,
+      (analysis) => planInsert(analysis, fields, nameOf(table), rulesOf(table), targetsOf(table)),
+    )
+    return { parameterTypes, columns: plan.returning.length > 0 ? shownColumns(plan) : null }
   })
 }
 
@@ -73,24 +72,19 @@ export async function insertTemporary(
   const { statement, fields, values, oids, context } = call
   if (fields.onConflictClause !== undefined) throw notSupported('INSERT … ON CONFLICT')
   return onConnection(call, async (connection) => {
-    let plan: InsertPlan | undefined
-    const analyzed = await analyze(
+    const analyzed = await analyzePlan(
       statement,
       oids,
       values,
       context,
       connection,
       true,
-      (analysis) => {
-        plan = planInsert(analysis, fields, nameOf(table), rulesOf(table), targetsOf(table))
-        return plan
-      },
+      (analysis) => planInsert(analysis, fields, nameOf(table), rulesOf(table), targetsOf(table)),
     )
-    assert(plan !== undefined, 'the analysis has planned')
-    const made = plan
+    const { query: plan } = analyzed
     const query = await scanText(analyzed, values, context, connection)
     return tables.insert(table, connection, query, (inserted, rowCount) =>
-      returned(made, inserted, rowCount, values, connection),
+      returned(plan, inserted, rowCount, values, connection),
     )
   })
 }
@@ -128,8 +122,15 @@ export async function describeTemporaryChange(
   table: TemporaryTable,
 ): Promise<readonly (PgType | undefined)[]> {
   return context.pool.with(async (connection) => {
-    const analyzed = await analyze(statement, oids, [], context, connection, false, (analysis) =>
-      planChange(analysis, fields, nameOf(table), rulesOf(table), kind, targetsOf(table)),
+    const analyzed = await analyzePlan(
+      statement,
+      oids,
+      [],
+      context,
+      connection,
+      false,
+      (analysis) =>
+        planChange(analysis, fields, nameOf(table), rulesOf(table), kind, targetsOf(table)),
     )
     return analyzed.parameterTypes
   })
@@ -144,20 +145,17 @@ export async function changeTemporary(
 ): Promise<Execution> {
   const { statement, fields, values, oids, context } = call
   return onConnection(call, async (connection) => {
-    let plan: ChangePlan | undefined
-    const analyzed = await analyze(
+    const analyzed = await analyzePlan(
       statement,
       oids,
       values,
       context,
       connection,
       true,
-      (analysis) => {
-        plan = planChange(analysis, fields, nameOf(table), rulesOf(table), kind, targetsOf(table))
-        return plan
-      },
+      (analysis) =>
+        planChange(analysis, fields, nameOf(table), rulesOf(table), kind, targetsOf(table)),
     )
-    assert(plan !== undefined, 'the analysis has planned')
+    const { query: plan } = analyzed
     const textOf = await textOver(table, analyzed, call, connection)
     const counted = textOf(
       `SELECT count(*) FROM ${table.storage.view} AS ${plan.alias} WHERE ${plan.condition}`,

@@ -21,7 +21,7 @@ import { CopyLoad, type LoadTarget } from '../copy-load.js'
 import { FULFILLED } from '../fulfilled.js'
 import { numberParameters } from '../parameter-marker.js'
 import type { Execution } from '../portal.js'
-import { analyze } from '../query.js'
+import { analyzePlan } from '../query.js'
 import { notSupported } from '../refusal.js'
 import type { CopyIn, CopyInSource } from '../result.js'
 import type { StatementCall } from '../statement-kind.js'
@@ -173,7 +173,7 @@ async function rowsText(
   connection: EngineConnection,
 ): Promise<(stage: string) => string> {
   const context = session.queryContext()
-  const { query } = await analyze(statement, [], [], context, connection, true, (analysis) =>
+  const { query } = await analyzePlan(statement, [], [], context, connection, true, (analysis) =>
     copiedRows(analysis, fields, sources, name, rules, columns, hasDefaults),
   )
   return (stage) =>
