@@ -15,7 +15,6 @@ import type { Scope } from './scope.js'
 import {
   arrayOf,
   categoryOf,
-  elementOf,
   numericType,
   type SqlType,
   sqlType,
@@ -516,9 +515,4 @@ const ENGINE_AGGREGATES: ReadonlySet<string> = new Set([
 /** The name of the column that a call in FROM gives, when it gives one. */
 export function callName(fields: Node): string {
   return stringOf(listOf(fields.funcname).at(-1)) ?? ''
-}
-
-/** The element type of an array argument; text where it is none. */
-export function elementTypeOf(type: SqlType): SqlType {
-  return elementOf(type) ?? sqlType(Oid.text)
 }

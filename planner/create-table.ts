@@ -2,6 +2,7 @@
 
 import { Oid } from '../catalog/pg-types.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { notSupported } from './refusal.js'
 import { identityMetadata } from '../storage/identity-column.js'
 import type { DataType, PrimitiveName, StructField } from '../storage/schema.js'
 import { conditionText, defaultText, sparkText } from './spark-text.js'
@@ -191,8 +192,4 @@ export function addCheck(
   const text = conditionText(node)
   definition.configuration[`delta.constraints.${name.toLowerCase()}`] = text
   definition.stated.push({ use: 'check', node, text })
-}
-
-function notSupported(what: string): SqlError {
-  return new SqlError(SqlState.featureNotSupported, `${what} is not supported`)
 }

@@ -1,7 +1,7 @@
 /** Group commit: the changes of a block over several tables, which count together or not at all. */
 
 import { randomUUID } from 'node:crypto'
-import { SqlError, SqlState } from '../storage/errors.js'
+import { concurrentUpdate, SqlError, SqlState } from '../storage/errors.js'
 import type { Gateway } from './gateway.js'
 import type { ApplicationTransaction, GroupMember, TableChange } from './table-change.js'
 
@@ -74,13 +74,8 @@ function isUnresolved(thrown: unknown): boolean {
 }
 
 function aborted(cause: unknown): SqlError {
-  return new SqlError(
-    SqlState.serializationFailure,
-    'could not serialize access due to concurrent update',
-    {
-      detail: 'The transaction over several tables was ended by another gateway, or by a failure.',
-      hint: 'The transaction might succeed if retried.',
-      cause,
-    },
-  )
+  return concurrentUpdate('transaction', {
+    detail: 'The transaction over several tables was ended by another gateway, or by a failure.',
+    cause,
+  })
 }

@@ -4,13 +4,11 @@ import type { TableName } from '../catalog/catalog.js'
 import { quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import type { IdentityColumn } from '../storage/identity-column.js'
-import { engineTypeOf } from '../storage/schema.js'
 import { FILE_COLUMN, ROW_COLUMN } from '../storage/scan-relation.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { type Analysis, type AnalyzedQuery, markerOf } from './analysis.js'
 import type { FromItem } from './analyze-from.js'
 import { type NamedColumn, type Range, type RangeColumn, Scope } from './scope.js'
-import { typeOfEngine } from './sql-type.js'
 import type { KeyEquality } from './table-predicates.js'
 import { type TargetColumn, targetScope } from './target-table.js'
 import type { TypedExpression } from './typed-expression.js'
@@ -221,11 +219,6 @@ export function returnedSide(
 ): Side & { readonly range: Range } {
   const { scope, range } = targetScope(columns, name, schema, alias, undefined)
   return { ranges: scope.ranges, columns: scope.columns, range }
-}
-
-/** The columns as a snapshot's rows have them, for OLD. */
-export function readType(column: TargetColumn): ReturnType<typeof typeOfEngine> {
-  return column.readType ?? typeOfEngine(engineTypeOf(column.field.type))
 }
 
 /** The select list of the table's columns out of `alias`. */

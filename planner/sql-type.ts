@@ -35,9 +35,6 @@ export const DECIMAL_DIGITS_MAX = 38
 /** Scale given to numerics whose digits nobody knows before they are read, such as text cast. */
 const UNKNOWN_SCALE = 10
 
-/** OID of the pseudo-type of arrays over record, and of untyped empty arrays. */
-export const RECORD_ARRAY_OID = 2287
-
 /** The type of `oid` as DuckDB holds it by default. */
 export function sqlType(oid: number, typmod = -1): SqlType {
   if (oid === Oid.numeric) return numericType(typmodScale(typmod) ?? UNKNOWN_SCALE, typmod)

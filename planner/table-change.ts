@@ -6,7 +6,7 @@ import type { TableRegistration } from '../catalog/registration.js'
 import type { AddFile, Protocol } from '../storage/actions.js'
 import { deletionVectorId } from '../storage/deletion-vector.js'
 import type { CommitDescription } from '../storage/commit-info.js'
-import { assert, SqlError, SqlState } from '../storage/errors.js'
+import { assert, concurrentUpdate, SqlError, SqlState } from '../storage/errors.js'
 import { emptyTrail } from '../storage/group.js'
 import { groupTags } from '../storage/group-rollback.js'
 import { resolvePath } from '../storage/file-path.js'
@@ -300,12 +300,7 @@ function conflictError(
   if (conflict.reason === 'table-exists') {
     return new SqlError(SqlState.duplicateTable, `relation "${table.name}" already exists`)
   }
-  return new SqlError(
-    SqlState.serializationFailure,
-    'could not serialize access due to concurrent update',
-    {
-      detail: `${conflict.detail} (${conflict.reason}, version ${conflict.with} of "${table.layer}.${table.name}")`,
-      hint: 'The transaction might succeed if retried.',
-    },
-  )
+  return concurrentUpdate('transaction', {
+    detail: `${conflict.detail} (${conflict.reason}, version ${conflict.with} of "${table.layer}.${table.name}")`,
+  })
 }

@@ -5,7 +5,7 @@ import type { CommitDescription } from './commit-info.js'
 import { writeDataFiles, type PartitionValues } from './data-file.js'
 import { deletionVectorId } from './deletion-vector.js'
 import type { EngineConnection } from './engine.js'
-import { SqlError, SqlState } from './errors.js'
+import { concurrentUpdate, SqlError, SqlState } from './errors.js'
 import type { DataFile } from './file-index.js'
 import { jsonMembers } from './lossless-json.js'
 import type { ObjectStore } from './object-store.js'
@@ -14,7 +14,7 @@ import { physicalName } from './scan.js'
 import { scanRelation } from './scan-relation.js'
 import { refreshSnapshot, type Snapshot } from './snapshot.js'
 import { withStatsText } from './stats-text.js'
-import type { Obligation } from './table-protocol.js'
+import { EVERY_OBLIGATION } from './table-protocol.js'
 import { keptColumns, trackedRelation } from './tracked-rows.js'
 import { type CommitResult, Transaction } from './transaction.js'
 
@@ -210,16 +210,6 @@ export async function rewriteBin(
   }
 }
 
-/** What moves rows makes none: everything a table asks of those who make rows is seen to. */
-export const MOVES_ROWS: ReadonlySet<Obligation> = new Set<Obligation>([
-  'checkConstraints',
-  'invariants',
-  'generatedColumns',
-  'identityColumns',
-  'charVarchar',
-  'changeData',
-])
-
 /** What became of some rewrites. */
 export interface CommittedRewrites {
   /** Those whose files were all still there. */
@@ -254,7 +244,7 @@ export async function commitRewrites(
     )
     if (committed.length === 0) return { committed, transaction: null, result: null }
     const transaction = await Transaction.begin(store, base, {
-      fulfilled: MOVES_ROWS,
+      fulfilled: EVERY_OBLIGATION,
       keepsRowIds: true,
     })
     for (const { bin, adds } of committed) {
@@ -276,14 +266,9 @@ function conflictError(
   snapshot: Snapshot,
   conflict: Extract<CommitResult, { kind: 'conflict' }>,
 ): SqlError {
-  return new SqlError(
-    SqlState.serializationFailure,
-    'could not serialize access due to concurrent update',
-    {
-      detail: `${conflict.detail} (${conflict.reason}, version ${conflict.with} of "${snapshot.tablePath}")`,
-      hint: 'The command might succeed if retried.',
-    },
-  )
+  return concurrentUpdate('command', {
+    detail: `${conflict.detail} (${conflict.reason}, version ${conflict.with} of "${snapshot.tablePath}")`,
+  })
 }
 
 /** Sizes of files as Delta's metrics of OPTIMIZE tell them. */

@@ -37,17 +37,12 @@ export interface Outcomes {
 const ANY: Outcomes = { mayBeTrue: true, mayBeFalse: true, mayBeNull: true }
 
 /**
- * Whether a file may hold a row for which `predicate` is true.
+ * Which of SQL's three truth values `predicate` may have for a row of a file.
  *
  * False is a proof; true is a maybe. Any doubt (no statistics, truncated bounds, a type that is
  * not compared, a literal that cannot be converted) answers true, so skipping never changes a
  * result.
  */
-export function mayMatch(predicate: Predicate, facts: FileFacts): boolean {
-  return outcomesOf(predicate, facts).mayBeTrue
-}
-
-/** Which of SQL's three truth values `predicate` may have for a row of a file. */
 export function outcomesOf(predicate: Predicate, facts: FileFacts): Outcomes {
   switch (predicate.kind) {
     case 'unknown':

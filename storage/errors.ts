@@ -171,6 +171,18 @@ export class SqlError extends Error {
   }
 }
 
+/** 40001: another writer came first; `what` of it is the caller's, such as `command` or `transaction`. */
+export function concurrentUpdate(
+  what: 'command' | 'transaction',
+  fields: Pick<SqlErrorFields, 'detail' | 'cause'> = {},
+): SqlError {
+  return new SqlError(
+    SqlState.serializationFailure,
+    'could not serialize access due to concurrent update',
+    { ...fields, hint: `The ${what} might succeed if retried.` },
+  )
+}
+
 /** Throws a plain Error unless `condition` holds: for bugs, never for bad input. */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`assertion failed: ${message}`)

@@ -8,18 +8,8 @@ import { resolvePath } from './file-path.js'
 import { commitPath } from './log-path.js'
 import type { ObjectStore } from './object-store.js'
 import { fileKey, readCommit, type Snapshot } from './snapshot.js'
-import type { Obligation } from './table-protocol.js'
+import { EVERY_OBLIGATION } from './table-protocol.js'
 import { Transaction } from './transaction.js'
-
-/** Nothing is computed here: rows come back as they were. */
-const ALL: ReadonlySet<Obligation> = new Set<Obligation>([
-  'checkConstraints',
-  'invariants',
-  'generatedColumns',
-  'identityColumns',
-  'charVarchar',
-  'changeData',
-])
 
 /**
  * Commits the opposite of version `version` of a table, which belongs to the group `group`.
@@ -56,7 +46,7 @@ export async function rollBackCommit(
       if (file !== undefined) adds.push(file)
     }
   }
-  const transaction = await Transaction.begin(store, current, { fulfilled: ALL })
+  const transaction = await Transaction.begin(store, current, { fulfilled: EVERY_OBLIGATION })
   for (const action of actions) {
     if (action.kind === 'metaData') transaction.setMetadata(before.metadata)
     if (action.kind === 'domainMetadata') {

@@ -10,7 +10,7 @@ import { ROW_TRACKING_DOMAIN } from './row-tracking.js'
 import { parseSchemaString, printSchemaString } from './schema.js'
 import type { Snapshot } from './snapshot.js'
 import { withStatsText } from './stats-text.js'
-import type { Obligation } from './table-protocol.js'
+import { EVERY_OBLIGATION } from './table-protocol.js'
 import { type CommitResult, Transaction } from './transaction.js'
 
 /** What a restore did, by Delta's names. */
@@ -22,16 +22,6 @@ export interface RestoreMetrics {
   readonly removedFilesSize: number
   readonly restoredFilesSize: number
 }
-
-/** Rows that come back were made under the rules of their time. */
-const BRINGS_BACK: ReadonlySet<Obligation> = new Set<Obligation>([
-  'checkConstraints',
-  'invariants',
-  'generatedColumns',
-  'identityColumns',
-  'charVarchar',
-  'changeData',
-])
 
 /** Requests for files under way at once. */
 const PARALLEL = 32
@@ -83,7 +73,7 @@ export async function restoreTable(
     restoredFilesSize: sizeOf(back),
   }
   const transaction = await Transaction.begin(store, now, {
-    fulfilled: BRINGS_BACK,
+    fulfilled: EVERY_OBLIGATION,
     keepsRowIds: true,
   })
   transaction.readWholeTable()

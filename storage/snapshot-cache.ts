@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache'
 import type { Engine } from './engine.js'
 import type { ObjectStore } from './object-store.js'
 import type { FileBlock } from './file-block.js'
-import { SqlError, SqlState } from './errors.js'
+import { concurrentUpdate } from './errors.js'
 import { FileIndex } from './file-index.js'
 import { type GroupDecision, Groups } from './group.js'
 import { rollBackCommit } from './group-rollback.js'
@@ -127,11 +127,7 @@ export class SnapshotCache {
       (decision) => own(decision) > bound,
     )
     if (isTorn) {
-      throw new SqlError(
-        SqlState.serializationFailure,
-        'could not serialize access due to concurrent update',
-        { hint: 'The transaction might succeed if retried.' },
-      )
+      throw concurrentUpdate('transaction')
     }
     return bound < 0 ? null : this.at(tablePath, bound)
   }

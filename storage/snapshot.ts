@@ -76,12 +76,6 @@ export interface CommitEntry {
   readonly timestampMs: number
 }
 
-/** Which version a reader asks for. */
-export type VersionRequest =
-  | { readonly kind: 'latest' }
-  | { readonly kind: 'version'; readonly version: number }
-  | { readonly kind: 'timestamp'; readonly timestampMs: number }
-
 /** State while a log is replayed forward; maps keep insertion order, so files stay in order of commit. */
 interface Replay {
   protocol: Protocol | undefined

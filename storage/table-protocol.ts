@@ -22,6 +22,16 @@ export type Obligation =
   | 'charVarchar'
   | 'changeData'
 
+/** For those who compute no row: what they move or bring back was made under the rules of its time. */
+export const EVERY_OBLIGATION: ReadonlySet<Obligation> = new Set<Obligation>([
+  'checkConstraints',
+  'invariants',
+  'generatedColumns',
+  'identityColumns',
+  'charVarchar',
+  'changeData',
+])
+
 interface Feature {
   readonly reader: boolean
   /** The writer version that implies it without a list of features. */

@@ -7,10 +7,9 @@ import { SqlError, SqlState } from './errors.js'
 import { isOutside, resolvePath } from './file-path.js'
 import { listLog } from './log-segment.js'
 import type { ObjectEntry, ObjectStore } from './object-store.js'
-import { MOVES_ROWS } from './compaction.js'
 import { refreshSnapshot, type Snapshot } from './snapshot.js'
 import { durationMs } from './table-property.js'
-import { requireWritable } from './table-protocol.js'
+import { EVERY_OBLIGATION, requireWritable } from './table-protocol.js'
 import { readTombstones } from './tombstones.js'
 import { Transaction } from './transaction.js'
 
@@ -73,7 +72,7 @@ export async function vacuumTable(
 ): Promise<VacuumResult> {
   const { tablePath, metadata } = snapshot
   // Delta protocol, "VACUUM Protocol Check".
-  requireWritable(tablePath, snapshot.protocol, metadata, snapshot.schema, MOVES_ROWS)
+  requireWritable(tablePath, snapshot.protocol, metadata, snapshot.schema, EVERY_OBLIGATION)
   const property = metadata.configuration['delta.deletedFileRetentionDuration']
   const defaultMs = property === undefined ? DEFAULT_RETENTION_MS : durationMs(property)
   const retentionMs = options.retentionMs ?? defaultMs
@@ -305,7 +304,7 @@ async function tell(
   parameters: { readonly [name: string]: string },
   metrics: { readonly [name: string]: number },
 ): Promise<void> {
-  const transaction = await Transaction.begin(store, snapshot, { fulfilled: MOVES_ROWS })
+  const transaction = await Transaction.begin(store, snapshot, { fulfilled: EVERY_OBLIGATION })
   const result = await transaction.commit({ operation, parameters, metrics })
   if (result.kind === 'committed') options.committed?.(transaction)
 }

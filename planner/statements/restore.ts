@@ -2,7 +2,7 @@
 
 import { Oid } from '../../catalog/pg-types.js'
 import { scalarType } from '../../storage/engine-type.js'
-import { SqlError, SqlState } from '../../storage/errors.js'
+import { concurrentUpdate, SqlError, SqlState } from '../../storage/errors.js'
 import { restoreTable } from '../../storage/restore.js'
 import { versionAt } from '../../storage/snapshot.js'
 import { findMaintained, requireOwnTransaction } from '../maintained-table.js'
@@ -63,11 +63,7 @@ export async function restore(
       : { version: 'null', timestamp: command.expression },
   )
   if (result.kind === 'conflict') {
-    throw new SqlError(
-      SqlState.serializationFailure,
-      'could not serialize access due to concurrent update',
-      { detail: result.detail, hint: 'The command might succeed if retried.' },
-    )
+    throw concurrentUpdate('command', { detail: result.detail })
   }
   gateway.afterCommit(transaction)
   const row = [
