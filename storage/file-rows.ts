@@ -1,9 +1,9 @@
 /** FileRows: how many rows a data file has, and which of them are deleted. */
 
 import { type DeletedRows, readDeletionVector } from './deletion-vector.js'
-import { type EngineConnection, quoteLiteral } from './engine.js'
+import type { EngineConnection } from './engine.js'
 import type { DataFile } from './file-index.js'
-import { escapeGlob } from './file-path.js'
+import { lentLiteral } from './lent-file.js'
 import { jsonMembers } from './lossless-json.js'
 import type { ObjectStore } from './object-store.js'
 
@@ -33,7 +33,7 @@ async function footerCount(
   connection: EngineConnection,
   file: DataFile,
 ): Promise<number> {
-  const url = quoteLiteral(escapeGlob(store.engineUrl(file.path)))
+  const url = await lentLiteral(store, connection, file)
   const [row] = await connection.query(`SELECT num_rows FROM parquet_file_metadata(${url})`)
   return Number(row?.[0])
 }
