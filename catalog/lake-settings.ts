@@ -6,6 +6,8 @@ import { SqlError, SqlState } from '../storage/errors.js'
 /** Settings of the gateway itself, under the prefix `lakegate`. */
 export const LAKE_SETTINGS: readonly Setting[] = [
   ...category('Lakegate / Query Planning', [
+    // The moment at which all tables and names are read; '' is now.
+    text('lakegate.as_of', ''),
     // Whether keys of small tables are read beforehand to leave out files of large ones.
     bool('lakegate.join_pruning', 'on'),
   ]),

@@ -13,6 +13,7 @@ import type { CatalogCommand } from '../catalog-command.js'
 import type { LakeCommand } from '../lake-syntax.js'
 import { parseStatements } from '../parse.js'
 import type { MaintenanceCommand } from '../maintenance-syntax.js'
+import { laterRelation } from '../past-lake.js'
 import type { Execution } from '../portal.js'
 import { describeQuery } from '../query.js'
 import { computedColumn, readyRows, textColumn } from '../ready-rows.js'
@@ -91,7 +92,12 @@ async function rowsOf(
 
 /** A table that others see too, by its name. */
 async function committed(session: SessionContext, name: readonly string[]): Promise<TableName> {
-  const found = await session.catalog.resolve(name, session.settings.searchPath())
+  const searchPath = session.settings.searchPath()
+  const found = await session.catalog.resolve(name, searchPath)
+  if (found === null && session.past !== undefined) {
+    if ((await session.gateway.catalog.resolve(name, searchPath)) !== null)
+      throw laterRelation(name)
+  }
   if (found?.kind !== 'table') throw undefinedRelation(name)
   return found.table
 }
@@ -114,7 +120,11 @@ async function history(
   limit: number | null,
 ): Promise<Scalar[][]> {
   const { store } = session.gateway
-  const commits = [...(await listCommits(store, path))].reverse().slice(0, limit ?? undefined)
+  const newest = (await session.past?.snapshot(path))?.version ?? Number.POSITIVE_INFINITY
+  const commits = (await listCommits(store, path))
+    .filter(({ version }) => version <= newest)
+    .reverse()
+    .slice(0, limit ?? undefined)
   return Promise.all(
     commits.map(async ({ version, timestampMs }) => {
       const info = await readCommitInfo(store, path, version)
@@ -147,10 +157,15 @@ function textOf(value: unknown): string | null {
 
 async function detail(session: SessionContext, table: TableName): Promise<Scalar[]> {
   const { store, snapshots } = session.gateway
-  const snapshot = await snapshots.latest(table.path)
+  const { past } = session
+  const snapshot = await (past === undefined
+    ? snapshots.latest(table.path)
+    : past.snapshot(table.path))
   if (snapshot === null) throw undefinedRelation([table.layer, table.name])
   const { metadata, protocol } = snapshot
-  const modifiedMs = (await listCommits(store, table.path)).at(-1)?.timestampMs
+  const modifiedMs = (await listCommits(store, table.path)).findLast(
+    ({ version }) => version <= snapshot.version,
+  )?.timestampMs
   const features = [
     ...new Set([...(protocol.readerFeatures ?? []), ...(protocol.writerFeatures ?? [])]),
   ]
