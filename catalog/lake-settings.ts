@@ -27,7 +27,7 @@ export const LAKE_SETTINGS: readonly Setting[] = [
   ...category('Lakegate / Writing', [
     // Whether INSERT OVERWRITE replaces the whole table or the partitions it writes to.
     choice('lakegate.partition_overwrite_mode', 'static', ['static', 'dynamic']),
-    // Whether INSERT adds columns that the table lacks.
+    // Whether INSERT and MERGE add columns that the table lacks.
     bool('lakegate.schema_evolution', 'off'),
   ]),
 ]

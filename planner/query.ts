@@ -61,6 +61,8 @@ export interface QueryContext {
   readonly deletionPolicy: DeletionPolicy
   /** Whether keys of small tables are read beforehand to leave out files of large ones. */
   readonly joinPruning: boolean
+  /** Whether statements add columns that their table lacks. */
+  readonly schemaEvolution: boolean
   /** As for an analysis; `executing` is false while a statement is only described. */
   readonly sessionFunction: (
     name: string,

@@ -187,6 +187,7 @@ export class SessionContext {
       temporaryTable: (name) => this.temporary.relation(name),
       deletionPolicy: this.settings.get('lakegate.deletion_vectors') as DeletionPolicy,
       joinPruning: this.settings.get('lakegate.join_pruning') === 'on',
+      schemaEvolution: this.settings.get('lakegate.schema_evolution') === 'on',
       sessionFunction: (name, args, executing) => sessionFunction(this, name, args, executing),
     }
   }
