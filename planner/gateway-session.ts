@@ -461,8 +461,9 @@ export class GatewaySession implements Session {
 const CHANGES = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
 
 /** Whether nothing of the statement is left to be executed. */
-function isDone({ tree }: ParsedStatement, { kind }: Execution): boolean {
-  return kind === 'command' || kind === 'empty' || (tree !== null && CHANGES.has(kindOf(tree)))
+function isDone({ tree, lakeCommand }: ParsedStatement, { kind }: Execution): boolean {
+  if (kind === 'command' || kind === 'empty') return true
+  return tree === null ? lakeCommand?.kind === 'copy-into' : CHANGES.has(kindOf(tree))
 }
 
 function isConflict(thrown: unknown): boolean {

@@ -301,6 +301,7 @@ export async function runInsert(
         ...replaced,
         adds: [...written.files, ...(replaced.adds ?? [])],
         ...(definition === undefined ? {} : { definition }),
+        ...settings.also,
       })
       const tag = `INSERT 0 ${written.rowCount}`
       if (rows === undefined) return { kind: 'command', tag }
@@ -317,6 +318,8 @@ export interface InsertSettings {
   /** OVERWRITE replaces only the partitions that rows are written to. */
   readonly dynamicPartitions: boolean
   readonly schemaEvolution: boolean
+  /** What the statement is more than an INSERT. */
+  readonly also?: StatementChange
 }
 
 function optionsOf(statement: ParsedStatement, settings: InsertSettings): InsertOptions {

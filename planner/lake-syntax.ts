@@ -1,6 +1,7 @@
 /** Lake syntax: time travel clauses and the lake's own commands, which PostgreSQL's grammar lacks. */
 
 import { type CatalogCommand, parseCatalogCommand } from './catalog-command.js'
+import { type CopyInto, parseCopyInto } from './copy-into-syntax.js'
 import { identifierName, isKeyword, type Token, tokenize } from './lexer.js'
 import { type MaintenanceCommand, parseMaintenance } from './maintenance-syntax.js'
 
@@ -39,6 +40,7 @@ export type LakeCommand =
       readonly property: string | null
     }
   | MaintenanceCommand
+  | CopyInto
   | { readonly kind: 'unsupported'; readonly words: string }
   | CatalogCommand
 
@@ -245,6 +247,8 @@ function endOfParentheses(tokens: readonly Token[], open: number): number {
 export function parseLakeCommand(sql: string): LakeCommand | null {
   const maintenance = parseMaintenance(sql)
   if (maintenance !== null) return maintenance
+  const copy = parseCopyInto(sql)
+  if (copy !== null) return copy
   const tokens = tokenize(sql)
   const own = parseCatalogCommand(tokens)
   if (own !== null) return own
@@ -299,7 +303,7 @@ function showProperties(tokens: readonly Token[]): LakeCommand | null {
   return { kind: 'show-properties', name: parts, property }
 }
 
-const UNSUPPORTED = [/^convert to/, /^copy into/]
+const UNSUPPORTED = [/^convert to/]
 
 function qualifiedName(
   tokens: readonly Token[],

@@ -10,6 +10,7 @@ import { propertyName } from '../../storage/table-property.js'
 import { sparkColumnType, sparkTypeName } from '../../storage/type-name.js'
 import { deltaTypeOf } from '../create-table.js'
 import type { CatalogCommand } from '../catalog-command.js'
+import type { CopyInto } from '../copy-into-syntax.js'
 import type { LakeCommand } from '../lake-syntax.js'
 import { parseStatements } from '../parse.js'
 import type { MaintenanceCommand } from '../maintenance-syntax.js'
@@ -24,6 +25,7 @@ import { type SqlType, sqlType, typeName } from '../sql-type.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
 import { findTarget } from '../write-target.js'
 import { catalogColumns, runCatalogCommand } from './catalog-command.js'
+import { COPY_INTO_COLUMNS, copyInto } from './copy-into.js'
 import { OPTIMIZE_COLUMNS, optimize } from './optimize.js'
 import { RESTORE_COLUMNS, restore } from './restore.js'
 import { VACUUM_COLUMNS, vacuum } from './vacuum.js'
@@ -52,6 +54,8 @@ async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execu
       return vacuum(call, lakeCommand)
     case 'restore':
       return restore(call, lakeCommand)
+    case 'copy-into':
+      return copyInto(call, lakeCommand)
     default:
       if (!isOwn(lakeCommand)) return runCatalogCommand(session, lakeCommand)
       return readyRows(columnsOf(lakeCommand) ?? [], await rowsOf(session, lakeCommand))
@@ -60,7 +64,7 @@ async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execu
 
 type OwnCommand = Exclude<
   LakeCommand,
-  CatalogCommand | MaintenanceCommand | { kind: 'unsupported' }
+  CatalogCommand | CopyInto | MaintenanceCommand | { kind: 'unsupported' }
 >
 
 const OWN: ReadonlySet<string> = new Set<OwnCommand['kind']>([
@@ -321,6 +325,8 @@ function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
       return OPTIMIZE_COLUMNS
     case 'restore':
       return RESTORE_COLUMNS
+    case 'copy-into':
+      return COPY_INTO_COLUMNS
     case 'vacuum':
       return lakeCommand.dryRun ? VACUUM_COLUMNS : null
     case 'unsupported':
