@@ -1,6 +1,7 @@
 /** Lake syntax: time travel clauses and the lake's own commands, which PostgreSQL's grammar lacks. */
 
 import { type CatalogCommand, parseCatalogCommand } from './catalog-command.js'
+import { type CloneTable, parseClone } from './clone-syntax.js'
 import { type CopyInto, parseCopyInto } from './copy-into-syntax.js'
 import { identifierName, isKeyword, type Token, tokenize } from './lexer.js'
 import { type MaintenanceCommand, parseMaintenance } from './maintenance-syntax.js'
@@ -41,6 +42,7 @@ export type LakeCommand =
     }
   | MaintenanceCommand
   | CopyInto
+  | CloneTable
   | { readonly kind: 'unsupported'; readonly words: string }
   | CatalogCommand
 
@@ -247,8 +249,8 @@ function endOfParentheses(tokens: readonly Token[], open: number): number {
 export function parseLakeCommand(sql: string): LakeCommand | null {
   const maintenance = parseMaintenance(sql)
   if (maintenance !== null) return maintenance
-  const copy = parseCopyInto(sql)
-  if (copy !== null) return copy
+  const loading = parseCopyInto(sql) ?? parseClone(sql)
+  if (loading !== null) return loading
   const tokens = tokenize(sql)
   const own = parseCatalogCommand(tokens)
   if (own !== null) return own

@@ -69,11 +69,20 @@ export class Words {
 
   /** `('name' = 'value', name = value, …)`: values by their names in lower case; 42601 for one given twice. */
   options(): ReadonlyMap<string, string> {
+    return this.#pairs((name) => name.toLowerCase())
+  }
+
+  /** As `options`, names as they are written. */
+  properties(): ReadonlyMap<string, string> {
+    return this.#pairs((name) => name)
+  }
+
+  #pairs(spelled: (name: string) => string): ReadonlyMap<string, string> {
     const options = new Map<string, string>()
     this.need('(')
     if (this.take(')')) return options
     do {
-      const name = (this.isString() ? this.string() : this.name().join('.')).toLowerCase()
+      const name = spelled(this.isString() ? this.string() : this.#dotted())
       this.take('=')
       const token = this.#tokens[this.#at]
       const isWord = token?.kind === 'identifier' || token?.kind === 'number'
@@ -86,6 +95,16 @@ export class Words {
     } while (this.take(','))
     this.need(')')
     return options
+  }
+
+  /** A qualified name as it is written, quotes left out. */
+  #dotted(): string {
+    const from = this.#at
+    this.name()
+    return this.#tokens
+      .slice(from, this.#at)
+      .map(({ kind, text }) => (kind === 'quoted' ? text.slice(1, -1) : text))
+      .join('')
   }
 
   isName(): boolean {
@@ -116,13 +135,13 @@ export class Words {
     return Number(token.text)
   }
 
-  /** The text up to the keyword `word` outside of parentheses, or to the end; 42601 for none. */
-  until(word: string | null): Clause {
+  /** The text up to one of the keywords `ends` outside of parentheses, or to the end; 42601 for none. */
+  until(...ends: readonly (string | null)[]): Clause {
     const first = this.#tokens[this.#at]
     let last: Token | undefined
     for (let depth = 0; this.#at < this.#tokens.length; this.#at++) {
       const token = this.#tokens[this.#at] as Token
-      if (depth === 0 && word !== null && isKeyword(token, word)) break
+      if (depth === 0 && ends.some((word) => word !== null && isKeyword(token, word))) break
       if (token.text === '(') depth++
       if (token.text === ')') depth--
       last = token

@@ -10,6 +10,7 @@ import { propertyName } from '../../storage/table-property.js'
 import { sparkColumnType, sparkTypeName } from '../../storage/type-name.js'
 import { deltaTypeOf } from '../create-table.js'
 import type { CatalogCommand } from '../catalog-command.js'
+import type { CloneTable } from '../clone-syntax.js'
 import type { CopyInto } from '../copy-into-syntax.js'
 import type { LakeCommand } from '../lake-syntax.js'
 import { parseStatements } from '../parse.js'
@@ -25,6 +26,7 @@ import { type SqlType, sqlType, typeName } from '../sql-type.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
 import { findTarget } from '../write-target.js'
 import { catalogColumns, runCatalogCommand } from './catalog-command.js'
+import { CLONE_COLUMNS, cloneTable } from './clone.js'
 import { COPY_INTO_COLUMNS, copyInto } from './copy-into.js'
 import { OPTIMIZE_COLUMNS, optimize } from './optimize.js'
 import { RESTORE_COLUMNS, restore } from './restore.js'
@@ -56,6 +58,8 @@ async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execu
       return restore(call, lakeCommand)
     case 'copy-into':
       return copyInto(call, lakeCommand)
+    case 'clone':
+      return cloneTable(call, lakeCommand)
     default:
       if (!isOwn(lakeCommand)) return runCatalogCommand(session, lakeCommand)
       return readyRows(columnsOf(lakeCommand) ?? [], await rowsOf(session, lakeCommand))
@@ -64,7 +68,7 @@ async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execu
 
 type OwnCommand = Exclude<
   LakeCommand,
-  CatalogCommand | CopyInto | MaintenanceCommand | { kind: 'unsupported' }
+  CatalogCommand | CloneTable | CopyInto | MaintenanceCommand | { kind: 'unsupported' }
 >
 
 const OWN: ReadonlySet<string> = new Set<OwnCommand['kind']>([
@@ -327,6 +331,8 @@ function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
       return RESTORE_COLUMNS
     case 'copy-into':
       return COPY_INTO_COLUMNS
+    case 'clone':
+      return CLONE_COLUMNS
     case 'vacuum':
       return lakeCommand.dryRun ? VACUUM_COLUMNS : null
     case 'unsupported':
