@@ -2,6 +2,7 @@
 
 import { type CatalogCommand, parseCatalogCommand } from './catalog-command.js'
 import { type CloneTable, parseClone } from './clone-syntax.js'
+import { type ConvertTable, parseConvert } from './convert-syntax.js'
 import { type CopyInto, parseCopyInto } from './copy-into-syntax.js'
 import { identifierName, isKeyword, type Token, tokenize } from './lexer.js'
 import { type MaintenanceCommand, parseMaintenance } from './maintenance-syntax.js'
@@ -43,7 +44,7 @@ export type LakeCommand =
   | MaintenanceCommand
   | CopyInto
   | CloneTable
-  | { readonly kind: 'unsupported'; readonly words: string }
+  | ConvertTable
   | CatalogCommand
 
 /** Words before which a table name ends and no time travel is meant. */
@@ -249,7 +250,7 @@ function endOfParentheses(tokens: readonly Token[], open: number): number {
 export function parseLakeCommand(sql: string): LakeCommand | null {
   const maintenance = parseMaintenance(sql)
   if (maintenance !== null) return maintenance
-  const loading = parseCopyInto(sql) ?? parseClone(sql)
+  const loading = parseCopyInto(sql) ?? parseClone(sql) ?? parseConvert(sql)
   if (loading !== null) return loading
   const tokens = tokenize(sql)
   const own = parseCatalogCommand(tokens)
@@ -271,10 +272,7 @@ export function parseLakeCommand(sql: string): LakeCommand | null {
     if (described !== null) return described
   }
   if (first === 'show' && second === 'tblproperties') return showProperties(tokens)
-  const words = UNSUPPORTED.find((pattern) => pattern.test(`${first} ${second}`))
-  return words === undefined
-    ? null
-    : { kind: 'unsupported', words: `${first} ${second}`.toUpperCase() }
+  return null
 }
 
 /** `DESCRIBE [TABLE] [EXTENDED | FORMATTED] t`; null when it is something else. */
@@ -304,8 +302,6 @@ function showProperties(tokens: readonly Token[]): LakeCommand | null {
       : key.map((token) => token.text).join('')
   return { kind: 'show-properties', name: parts, property }
 }
-
-const UNSUPPORTED = [/^convert to/]
 
 function qualifiedName(
   tokens: readonly Token[],

@@ -11,6 +11,7 @@ import { sparkColumnType, sparkTypeName } from '../../storage/type-name.js'
 import { deltaTypeOf } from '../create-table.js'
 import type { CatalogCommand } from '../catalog-command.js'
 import type { CloneTable } from '../clone-syntax.js'
+import type { ConvertTable } from '../convert-syntax.js'
 import type { CopyInto } from '../copy-into-syntax.js'
 import type { LakeCommand } from '../lake-syntax.js'
 import { parseStatements } from '../parse.js'
@@ -19,7 +20,7 @@ import { laterRelation } from '../past-lake.js'
 import type { Execution } from '../portal.js'
 import { describeQuery } from '../query.js'
 import { computedColumn, readyRows, textColumn } from '../ready-rows.js'
-import { notSupported, undefinedRelation } from '../refusal.js'
+import { undefinedRelation } from '../refusal.js'
 import type { ResultColumn } from '../result.js'
 import type { SessionContext } from '../session-context.js'
 import { type SqlType, sqlType, typeName } from '../sql-type.js'
@@ -27,6 +28,7 @@ import type { StatementCall, StatementKind } from '../statement-kind.js'
 import { findTarget } from '../write-target.js'
 import { catalogColumns, runCatalogCommand } from './catalog-command.js'
 import { CLONE_COLUMNS, cloneTable } from './clone.js'
+import { convert } from './convert.js'
 import { COPY_INTO_COLUMNS, copyInto } from './copy-into.js'
 import { OPTIMIZE_COLUMNS, optimize } from './optimize.js'
 import { RESTORE_COLUMNS, restore } from './restore.js'
@@ -47,8 +49,6 @@ export const LAKE_COMMAND: StatementKind = {
 async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execution> {
   const { session } = call
   switch (lakeCommand.kind) {
-    case 'unsupported':
-      throw notSupported(lakeCommand.words)
     case 'optimize':
     case 'reorg':
       return optimize(call, lakeCommand)
@@ -60,6 +60,8 @@ async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execu
       return copyInto(call, lakeCommand)
     case 'clone':
       return cloneTable(call, lakeCommand)
+    case 'convert':
+      return convert(call, lakeCommand)
     default:
       if (!isOwn(lakeCommand)) return runCatalogCommand(session, lakeCommand)
       return readyRows(columnsOf(lakeCommand) ?? [], await rowsOf(session, lakeCommand))
@@ -68,7 +70,7 @@ async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execu
 
 type OwnCommand = Exclude<
   LakeCommand,
-  CatalogCommand | CloneTable | CopyInto | MaintenanceCommand | { kind: 'unsupported' }
+  CatalogCommand | CloneTable | ConvertTable | CopyInto | MaintenanceCommand
 >
 
 const OWN: ReadonlySet<string> = new Set<OwnCommand['kind']>([
@@ -333,10 +335,10 @@ function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
       return COPY_INTO_COLUMNS
     case 'clone':
       return CLONE_COLUMNS
+    case 'convert':
+      return null
     case 'vacuum':
       return lakeCommand.dryRun ? VACUUM_COLUMNS : null
-    case 'unsupported':
-      return null
     default:
       return catalogColumns(lakeCommand)
   }
