@@ -14,6 +14,8 @@ import type { DataFile } from '../storage/file-index.js'
 import { and, type Predicate, UNKNOWN } from '../storage/predicate.js'
 import { planScan, type Scan } from '../storage/scan.js'
 import { FILE_COLUMN, identifiedRelation, ROW_COLUMN } from '../storage/scan-relation.js'
+import { engineTypeOf } from '../storage/schema.js'
+import { withNewColumns } from '../storage/schema-evolution.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { type DeletionPolicy, fateOf, type FileFate } from '../storage/file-fate.js'
 import { deletedRowsOf, fileRowCounts } from '../storage/file-rows.js'
@@ -257,7 +259,6 @@ class RowChangeWork {
     const { context } = this.#call
     const { store } = context.gateway
     const predicate = await this.#withSource(plan, texts, asked)
-    const definition = await this.#counted(plan)
     const candidates = planScan(this.snapshot, predicate)
     const target = await identifiedRelation(store, this.#connection, candidates)
     await this.#make(this.#stage, plan.sql, (id) =>
@@ -265,7 +266,11 @@ class RowChangeWork {
     )
     if (plan.refusesRepeats) await this.#refuseRepeats()
     const fates = await this.#fates(target.files)
-    const adds = [...(await this.#write(fates)), ...(await this.#mask(fates))]
+    const grown = withNewColumns(this.snapshot, plan.newFields ?? [])
+    const marks = new Map([...(await this.#counted(plan)), ...(await this.#drawn(plan))])
+    const definition =
+      grown === this.snapshot && marks.size === 0 ? undefined : withHighWaterMarks(grown, marks)
+    const adds = [...(await this.#write(fates, grown)), ...(await this.#mask(fates))]
     const rows = plan.returning.length === 0 ? undefined : await this.#returned(plan)
     const counts = await this.#counts()
     const rowCount = counts.updated + counts.deleted + counts.inserted
@@ -325,10 +330,10 @@ class RowChangeWork {
     return and([asked, await keyRange(this.#connection, source, this.#call.values)])
   }
 
-  /** The table with what its identity columns have handed out to the source's rows. */
-  async #counted({ source, identities }: RowChangePlan): Promise<NewTable | undefined> {
-    if (source === undefined || identities === undefined || identities.size === 0) return undefined
+  /** What identity columns have handed out to the source's rows: the last number of each. */
+  async #counted({ source, identities }: RowChangePlan): Promise<ReadonlyMap<string, bigint>> {
     const marks = new Map<string, bigint>()
+    if (source === undefined || identities === undefined) return marks
     for (const [name, { identity, column }] of identities) {
       const last = identity.step > 0n ? 'max' : 'min'
       const [row] = await this.#connection.query(`SELECT ${last}(${column}) FROM ${source.table}`)
@@ -337,7 +342,19 @@ class RowChangeWork {
         identity.step > 0n ? mark >= nextIdentity(identity) : mark <= nextIdentity(identity)
       if (typeof given === 'bigint' && isBeyond(given)) marks.set(name, given)
     }
-    return marks.size === 0 ? undefined : withHighWaterMarks(this.snapshot, marks)
+    return marks
+  }
+
+  /** What rows of the stage have drawn from identity columns: the last number of each. */
+  async #drawn({ drawn }: RowChangePlan): Promise<ReadonlyMap<string, bigint>> {
+    const marks = new Map<string, bigint>()
+    for (const [name, { identity, counter }] of drawn ?? []) {
+      const [row] = await this.#connection.query(`SELECT max(${counter}) FROM ${this.#stage}`)
+      const count = row?.[0] as bigint | null | undefined
+      if (typeof count !== 'bigint') continue
+      marks.set(name, nextIdentity(identity) + identity.step * (count - 1n))
+    }
+    return marks
   }
 
   async #make(name: string, sql: string, textOf: (id: number) => string): Promise<void> {
@@ -387,10 +404,10 @@ class RowChangeWork {
   }
 
   /** Writes the new rows, with what stays of the files that are rewritten. */
-  async #write(fates: readonly FileFate[]): Promise<readonly AddFile[]> {
+  async #write(fates: readonly FileFate[], grown: NewTable): Promise<readonly AddFile[]> {
     const { store } = this.#call.context.gateway
     const rewritten = fates.filter(({ kind }) => kind === 'rewrite')
-    const made = `SELECT ${columnList(this.snapshot, 's')} FROM ${this.#stage} AS s WHERE s.${ACTION_COLUMN} <> ${ACTION.delete}`
+    const made = `SELECT ${columnList(grown, 's')} FROM ${this.#stage} AS s WHERE s.${ACTION_COLUMN} <> ${ACTION.delete}`
     const isMaking = this.#kind.operation !== 'DELETE'
     if (!isMaking && rewritten.length === 0) return []
     const parts = isMaking ? [made] : []
@@ -403,11 +420,17 @@ class RowChangeWork {
       const ordinals = kept.files.map((file) => ordinalOf.get(file.path) ?? -1)
       // The files are numbered anew here; the stage knows them by their first numbers.
       const changed = `SELECT m.own, s.${ROW_COLUMN} AS row FROM ${this.#stage} AS s JOIN (SELECT unnest(range(${ordinals.length})) AS own, unnest([${ordinals.join(', ')}]) AS ordinal) AS m ON s.${FILE_COLUMN} = m.ordinal`
+      const columns = [
+        columnList(this.snapshot, 't'),
+        ...grown.schema.fields
+          .slice(this.snapshot.schema.fields.length)
+          .map(({ type }) => `CAST(NULL AS ${printEngineType(engineTypeOf(type))})`),
+      ]
       parts.push(
-        `SELECT ${columnList(this.snapshot, 't')} FROM ${kept.sql} AS t ANTI JOIN (${changed}) AS c ON t.${FILE_COLUMN} = c.own AND t.${ROW_COLUMN} = c.row`,
+        `SELECT ${columns.join(', ')} FROM ${kept.sql} AS t ANTI JOIN (${changed}) AS c ON t.${FILE_COLUMN} = c.own AND t.${ROW_COLUMN} = c.row`,
       )
     }
-    const written = await writeDataFiles(store, this.#connection, this.snapshot, {
+    const written = await writeDataFiles(store, this.#connection, grown, {
       query: parts.join(' UNION ALL '),
     })
     return written.files

@@ -13,6 +13,7 @@ import type { DataType, StructField } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import type { Gateway } from './gateway.js'
 import type { ParsedStatement } from './parse.js'
+import type { PastLake } from './past-lake.js'
 import type { Execution } from './portal.js'
 import type { ResultColumn } from './result.js'
 import { ReadySource } from './row-source.js'
@@ -27,6 +28,8 @@ export interface CatalogSession {
   readonly searchPath: readonly string[]
   readonly settings: Settings
   readonly hasTemporaryTable: (name: string) => boolean
+  /** The lake of the past that is shown instead of the one there is, if any. */
+  readonly past: PastLake | undefined
 }
 
 /** Which engine a statement's relations belong to; 'none' when it names none. */
@@ -164,7 +167,7 @@ async function ask(
         parameters: values.map(parameterText),
         describeOnly,
       },
-      await mirror(gateway),
+      await mirror(gateway, session.past),
     )
   } catch (thrown) {
     if (!(thrown instanceof SqlError) || thrown.position === undefined) throw thrown
@@ -217,22 +220,24 @@ function scalarOf(text: string, type: EngineType | undefined): Scalar {
 }
 
 /** Statements that make the shadow: the lake's layers with its tables, empty, and its views. */
-async function mirror(gateway: Gateway): Promise<string> {
-  const layers = await gateway.catalog.layers()
+async function mirror(gateway: Gateway, past: PastLake | undefined): Promise<string> {
+  const catalog = past?.catalog ?? gateway.catalog
+  const layers = await catalog.layers()
   const lines = layers.flatMap((layer) => [
     `DROP SCHEMA IF EXISTS ${quoteIdentifier(layer)} CASCADE;`,
     `CREATE SCHEMA ${quoteIdentifier(layer)};`,
   ])
   for (const layer of layers) {
-    const comment = await gateway.catalog.commentOn(layer, null)
+    const comment = await catalog.commentOn(layer, null)
     if (comment !== null) {
       lines.push(`COMMENT ON SCHEMA ${quoteIdentifier(layer)} IS ${quoteLiteral(comment)};`)
     }
   }
-  for (const { layer, name, path } of await gateway.catalog.tables()) {
+  for (const { layer, name, path } of await catalog.tables()) {
     const table = `${quoteIdentifier(layer)}.${quoteIdentifier(name)}`
     try {
-      const snapshot = await gateway.snapshots.latest(path)
+      const snapshot =
+        past === undefined ? await gateway.snapshots.latest(path) : await past.snapshot(path)
       if (snapshot === null) continue
       lines.push(...tableStatements(table, snapshot))
       const { description } = snapshot.metadata
@@ -248,11 +253,11 @@ async function mirror(gateway: Gateway): Promise<string> {
       if (!(thrown instanceof SqlError)) throw thrown
     }
   }
-  for (const view of await gateway.catalog.views()) {
+  for (const view of await catalog.views()) {
     const name = `${quoteIdentifier(view.layer)}.${quoteIdentifier(view.name)}`
     const items = view.columns.map((column) => `NULL::text AS ${quoteIdentifier(column)}`)
     lines.push(`CREATE VIEW ${name} AS SELECT ${items.join(', ')};`)
-    const comment = (await gateway.catalog.commentOn(view.layer, view.name)) ?? view.definition
+    const comment = (await catalog.commentOn(view.layer, view.name)) ?? view.definition
     lines.push(`COMMENT ON VIEW ${name} IS ${quoteLiteral(comment)};`)
   }
   return lines.join('\n')

@@ -460,9 +460,13 @@ export class GatewaySession implements Session {
 /** Statements whose rows (RETURNING) are there before the first is sent, so that they can be committed first. */
 const CHANGES = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
 
+/** The same of the lake's own commands, by their kinds. */
+const COMMANDS: ReadonlySet<string> = new Set(['copy-into', 'clone'])
+
 /** Whether nothing of the statement is left to be executed. */
-function isDone({ tree }: ParsedStatement, { kind }: Execution): boolean {
-  return kind === 'command' || kind === 'empty' || (tree !== null && CHANGES.has(kindOf(tree)))
+function isDone({ tree, lakeCommand }: ParsedStatement, { kind }: Execution): boolean {
+  if (kind === 'command' || kind === 'empty') return true
+  return tree === null ? COMMANDS.has(lakeCommand?.kind ?? '') : CHANGES.has(kindOf(tree))
 }
 
 function isConflict(thrown: unknown): boolean {

@@ -1,5 +1,6 @@
 /** Gateway: what all sessions of this process share. */
 
+import { LRUCache } from 'lru-cache'
 import { Catalog } from '../catalog/catalog.js'
 import { PgCatalog } from '../catalog/pg-catalog.js'
 import { AutoCompaction } from '../storage/auto-compaction.js'
@@ -16,6 +17,7 @@ import type { Transaction } from '../storage/transaction.js'
 import { createMacros } from './macros.js'
 import { OpenChanges } from './open-changes.js'
 import { NotificationHub } from './notification-hub.js'
+import { PastLake } from './past-lake.js'
 
 /** A session as the others see it. */
 export interface SessionEntry {
@@ -53,6 +55,7 @@ export class Gateway {
   readonly openChanges: OpenChanges = new OpenChanges()
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
+  readonly #pasts = new LRUCache<number, PastLake>({ max: 100 })
   readonly #compaction: AutoCompaction
   readonly #background = new Set<Promise<void>>()
   #nextProcessId = 1
@@ -90,6 +93,14 @@ export class Gateway {
     await createMacros(connection)
     connection.close()
     return new Gateway(options)
+  }
+
+  /** The lake as it was at that time, in milliseconds since 1970; all who ask for one get the same. */
+  past(timestampMs: number): PastLake {
+    const known = this.#pasts.get(timestampMs)
+    const past = known ?? new PastLake(this, timestampMs)
+    if (known === undefined) this.#pasts.set(timestampMs, past)
+    return past
   }
 
   /** Lets `work` run on without anyone waiting; what is under way is waited for at the end. */

@@ -16,6 +16,7 @@ import { parseStatements, type ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
 import { PreparedStatements } from './prepared-statements.js'
 import type { QueryContext } from './query.js'
+import { AS_OF, asOfMs, asOfText, type PastLake } from './past-lake.js'
 import { needsTransactionBlock, readOnlyTransaction } from './refusal.js'
 import type { OutputStyle } from './result.js'
 import type { SessionEvents, StatementDescription } from './session.js'
@@ -71,7 +72,14 @@ export class SessionContext {
     this.#events = events
     this.settings = new Settings((name, value) => events.parameterStatus(name, value))
     this.settings.setDefault('session_authorization', user)
-    for (const [name, value] of options.settings) this.settings.setDefault(name, value)
+    // The moment is read in the zone that the other settings name.
+    const isPast = (name: string): boolean => name.toLowerCase() === AS_OF
+    for (const [name, value] of options.settings) {
+      if (!isPast(name)) this.settings.setDefault(name, value)
+    }
+    for (const [name, value] of options.settings) {
+      if (isPast(name)) this.settings.setDefault(name, asOfText(value, this.outputStyle))
+    }
     this.settings.markReported()
     this.pool = new EnginePool(gateway.engine, () => this.settings.get('timezone'))
     this.temporary = new TemporaryTables(this.pool, processId)
@@ -104,13 +112,20 @@ export class SessionContext {
           ),
       },
       this.gateway.openChanges,
+      () => this.past,
     )
     return this.#block
   }
 
   /** The names of the lake as the open block sees them. */
   get catalog(): Catalog {
-    return this.#block?.catalog(this.gateway) ?? this.gateway.catalog
+    return this.#block?.catalog(this.gateway) ?? this.past?.catalog ?? this.gateway.catalog
+  }
+
+  /** The lake at the moment of `lakegate.as_of`; undefined while that is not set. */
+  get past(): PastLake | undefined {
+    const kept = this.settings.get(AS_OF)
+    return kept === '' ? undefined : this.gateway.past(asOfMs(kept))
   }
 
   /** Ends the block that is open, if any. */
@@ -129,9 +144,14 @@ export class SessionContext {
     return this.#block
   }
 
-  /** 25006 when the transaction is read-only. */
-  requireWritable(what: string): void {
+  /** 25006 when the transaction is read-only, for what stays in the session. */
+  requireReadWrite(what: string): void {
     if (this.openBlock().readOnly) throw readOnlyTransaction(what)
+  }
+
+  /** 25006 when the transaction is read-only, or looks at the past. */
+  requireWritable(what: string): void {
+    this.openBlock().requireWritable(what)
   }
 
   /** 42P03 when a cursor or a portal has that name. */
@@ -167,6 +187,7 @@ export class SessionContext {
       temporaryTable: (name) => this.temporary.relation(name),
       deletionPolicy: this.settings.get('lakegate.deletion_vectors') as DeletionPolicy,
       joinPruning: this.settings.get('lakegate.join_pruning') === 'on',
+      schemaEvolution: this.settings.get('lakegate.schema_evolution') === 'on',
       sessionFunction: (name, args, executing) => sessionFunction(this, name, args, executing),
     }
   }
@@ -177,6 +198,7 @@ export class SessionContext {
       searchPath: this.settings.searchPath(),
       settings: this.settings,
       hasTemporaryTable: (name) => this.temporary.find(name) !== undefined,
+      past: this.past,
     }
   }
 

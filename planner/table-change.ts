@@ -43,6 +43,8 @@ interface ChangeState {
   /** Metadata domains that are set, or removed (null). */
   readonly domains: ReadonlyMap<string, string | null>
   readonly parameters: { readonly [name: string]: string } | null
+  /** Transactions of applications by their ids. */
+  readonly transactions: ReadonlyMap<string, bigint>
 }
 
 /** What one statement does to a table. */
@@ -57,6 +59,8 @@ export interface StatementChange {
   readonly metrics?: Readonly<Record<string, number>>
   readonly definition?: NewTable
   readonly domains?: ReadonlyMap<string, string | null>
+  /** Transactions of applications that the statement is, by their ids; each is newer than the table's. */
+  readonly transactions?: ReadonlyMap<string, bigint>
 }
 
 /**
@@ -95,6 +99,7 @@ export class TableChange {
       definition,
       domains: new Map(base === null ? definition?.domains : undefined),
       parameters: null,
+      transactions: new Map(),
     }
   }
 
@@ -127,6 +132,7 @@ export class TableChange {
       definition: change.definition ?? state.definition,
       domains: new Map([...state.domains, ...(change.domains ?? [])]),
       parameters: change.parameters ?? null,
+      transactions: new Map([...state.transactions, ...(change.transactions ?? [])]),
     }
   }
 
@@ -151,7 +157,7 @@ export class TableChange {
       columnMapping: source.columnMapping,
       files,
       sizeBytes: files.sizeBytes,
-      transactions: this.base?.transactions ?? new Map(),
+      transactions: this.#transactions(),
       domains: this.#domains(),
       groups: this.base?.groups ?? emptyTrail(),
     }
@@ -166,18 +172,29 @@ export class TableChange {
     return domains
   }
 
+  #transactions(): Snapshot['transactions'] {
+    const known = this.base?.transactions ?? new Map()
+    const { transactions } = this.#state
+    if (transactions.size === 0) return known
+    const own = [...transactions].map(
+      ([appId, version]) => [appId, { appId, version: Number(version) }] as const,
+    )
+    return new Map([...known, ...own])
+  }
+
   /** Whether there is anything to commit. */
   get isEmpty(): boolean {
-    const { adds, removes, definition } = this.#state
-    const isUnchanged = definition === null && this.#state.domains.size === 0
+    const { adds, removes, definition, domains, transactions } = this.#state
+    const isUnchanged = definition === null && domains.size === 0 && transactions.size === 0
     return adds.length === 0 && removes.length === 0 && isUnchanged
   }
 
   /** Whether there are only files to add, whatever the table holds. */
   get #isBlindAppend(): boolean {
-    const { removes, reads, definition, domains } = this.#state
+    const { removes, reads, definition, domains, transactions } = this.#state
     const changesFiles = removes.length > 0 || reads.length > 0
-    return !changesFiles && definition === null && domains.size === 0
+    const changesState = definition !== null || domains.size > 0 || transactions.size > 0
+    return !changesFiles && !changesState
   }
 
   /**
@@ -230,6 +247,10 @@ export class TableChange {
       !transaction.setTransaction(application.appId, application.version)
     ) {
       return null
+    }
+    for (const [appId, version] of this.#state.transactions) {
+      const isNew = transaction.setTransaction(appId, version)
+      assert(isNew, 'the transaction is newer than what the block has read')
     }
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
     transaction.remove(removes)
