@@ -88,6 +88,7 @@ const ATTEMPTS = 20
 export class Catalog {
   readonly #store: ObjectStore
   readonly #tableId: (path: string) => Promise<string | null>
+  readonly #onChange: () => void
   readonly #views = new Map<string, View>()
   /** Dropped tables by `path id`, the newest last. */
   readonly #dropped = new Map<string, DroppedTable>()
@@ -99,9 +100,14 @@ export class Catalog {
   /** Of a draft: what it keeps to itself until `publish`. */
   #staged: StagedAction[] | undefined
 
-  /** `tableId` answers the id in a table's newest metadata. */
-  constructor(store: ObjectStore, tableId: (path: string) => Promise<string | null>) {
+  /** `tableId` answers the id in a table's newest metadata; `onChange` hears of every new entry. */
+  constructor(
+    store: ObjectStore,
+    tableId: (path: string) => Promise<string | null>,
+    onChange: () => void = () => {},
+  ) {
     this.#store = store
+    this.#onChange = onChange
     this.#tableId = tableId
   }
 
@@ -442,7 +448,7 @@ export class Catalog {
    * further changes to itself until `publish`.
    */
   async draft(staged: readonly StagedAction[] = []): Promise<Catalog> {
-    const made = new Catalog(this.#store, this.#tableId)
+    const made = new Catalog(this.#store, this.#tableId, this.#onChange)
     await made.#replay()
     made.#staged = []
     for (const one of staged) made.#stage(one)
@@ -459,7 +465,10 @@ export class Catalog {
         await one.validate(newest)
         newest.#stage(one)
       }
-      if (await newest.#put({ all: staged.map(({ action }) => action) })) return
+      if (await newest.#put({ all: staged.map(({ action }) => action) })) {
+        this.#onChange()
+        return
+      }
     }
     throw contended()
   }
@@ -500,6 +509,7 @@ export class Catalog {
       if (bytes === null || this.#next !== version) return
       this.#apply(new TextDecoder().decode(bytes), entryPath(version))
       this.#next = version + 1
+      this.#onChange()
     }
   }
 
