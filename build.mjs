@@ -21,6 +21,9 @@ if (!process.argv.includes('--if-stale') || isStale()) {
   run('tsc', ['-p', '.'])
   mkdirSync(join(root, 'dist'), { recursive: true })
   writeFileSync(stamp, '')
+  // What system catalogs are answered from is prepared now, so that no start waits for it.
+  const { templateFolder } = await import('./dist/catalog/shadow-template.js')
+  await templateFolder()
 }
 
 function isStale() {

@@ -88,6 +88,7 @@ const ATTEMPTS = 20
 export class Catalog {
   readonly #store: ObjectStore
   readonly #tableId: (path: string) => Promise<string | null>
+  readonly #onChange: () => void
   readonly #views = new Map<string, View>()
   /** Dropped tables by `path id`, the newest last. */
   readonly #dropped = new Map<string, DroppedTable>()
@@ -104,9 +105,14 @@ export class Catalog {
   #past: { readonly of: Catalog; readonly timestampMs: number } | undefined
   #loading: Promise<void> | undefined
 
-  /** `tableId` answers the id in a table's newest metadata. */
-  constructor(store: ObjectStore, tableId: (path: string) => Promise<string | null>) {
+  /** `tableId` answers the id in a table's newest metadata; `onChange` hears of every new entry. */
+  constructor(
+    store: ObjectStore,
+    tableId: (path: string) => Promise<string | null>,
+    onChange: () => void = () => {},
+  ) {
     this.#store = store
+    this.#onChange = onChange
     this.#tableId = tableId
   }
 
@@ -449,7 +455,7 @@ export class Catalog {
    * further changes to itself until `publish`.
    */
   async draft(staged: readonly StagedAction[] = []): Promise<Catalog> {
-    const made = new Catalog(this.#store, this.#tableId)
+    const made = new Catalog(this.#store, this.#tableId, this.#onChange)
     await made.#replay()
     made.#staged = []
     for (const one of staged) made.#stage(one)
@@ -492,7 +498,10 @@ export class Catalog {
         await one.validate(newest)
         newest.#stage(one)
       }
-      if (await newest.#put({ all: staged.map(({ action }) => action) })) return
+      if (await newest.#put({ all: staged.map(({ action }) => action) })) {
+        this.#onChange()
+        return
+      }
     }
     throw contended()
   }
@@ -542,6 +551,7 @@ export class Catalog {
       if (this.#next !== version) continue
       this.#apply(new TextDecoder().decode(bytes), path, modifiedMs)
       this.#next = version + 1
+      this.#onChange()
     }
   }
 

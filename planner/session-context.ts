@@ -8,6 +8,7 @@ import { assert, SqlError, SqlState } from '../storage/errors.js'
 import type { DeletionPolicy } from '../storage/file-fate.js'
 import { BoundPortals } from './bound-portals.js'
 import { type CatalogSession, catalogRows } from './catalog-query.js'
+import { catalogSessionOf } from './catalog-session.js'
 import { Channels } from './channels.js'
 import { Cursors } from './cursors.js'
 import { EnginePool } from './engine-pool.js'
@@ -20,6 +21,7 @@ import { AS_OF, asOfMs, asOfText, type PastLake } from './past-lake.js'
 import { needsTransactionBlock, readOnlyTransaction } from './refusal.js'
 import type { OutputStyle } from './result.js'
 import type { SessionEvents, StatementDescription } from './session.js'
+import { type ClientEnds, NO_CLIENT, SessionActivity } from './session-activity.js'
 import { sessionFunction } from './session-function.js'
 import type { ApplicationTransaction } from './table-change.js'
 import { TemporaryTables } from './temporary-tables.js'
@@ -32,6 +34,8 @@ export interface SessionOptions {
   readonly events: SessionEvents
   /** Settings out of the startup message. */
   readonly settings: readonly (readonly [string, string])[]
+  /** The ends of its connection. */
+  readonly client?: ClientEnds
 }
 
 /** How statements run other statements: EXECUTE, DECLARE and their like. */
@@ -52,6 +56,8 @@ export class SessionContext {
   readonly gateway: Gateway
   readonly user: string
   readonly processId: number
+  readonly client: ClientEnds
+  readonly activity: SessionActivity = new SessionActivity()
   readonly settings: Settings
   readonly pool: EnginePool
   readonly prepared: PreparedStatements = new PreparedStatements()
@@ -68,6 +74,7 @@ export class SessionContext {
     this.gateway = gateway
     this.user = user
     this.processId = processId
+    this.client = options.client ?? NO_CLIENT
     this.dispatch = dispatch
     this.#events = events
     this.settings = new Settings((name, value) => events.parameterStatus(name, value))
@@ -194,19 +201,14 @@ export class SessionContext {
 
   /** What queries over system catalogs need of this session. */
   catalogSession(): CatalogSession {
-    return {
-      searchPath: this.settings.searchPath(),
-      settings: this.settings,
-      hasTemporaryTable: (name) => this.temporary.find(name) !== undefined,
-      past: this.past,
-    }
+    return catalogSessionOf(this)
   }
 
   /** PostgreSQL's own words about each setting, by name. */
   async settingDescriptions(): Promise<ReadonlyMap<string, string>> {
     const [statement] = parseStatements('SELECT name, short_desc FROM pg_catalog.pg_settings')
     assert(statement !== undefined, 'the text is a statement')
-    const rows = await catalogRows(statement, [], this.gateway, this.catalogSession())
+    const rows = await catalogRows(statement, [], this.catalogSession())
     return new Map(rows.map(([name, text]) => [name ?? '', text ?? ''] as const))
   }
 

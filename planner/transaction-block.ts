@@ -46,6 +46,7 @@ export class TransactionBlock {
   /** Statements that have been executed in it, those inside of others included. */
   statementCount = 0
   readonly startedMs: number = Date.now()
+  #transactionId: bigint | undefined
   readonly #states: readonly TransactionalState[]
   readonly #readOnly: () => boolean
   readonly #application: ApplicationHooks
@@ -76,6 +77,12 @@ export class TransactionBlock {
     this.#states = states
     this.#readOnly = readOnly
     this.#restore = this.#mark()
+  }
+
+  /** The number of this transaction among those of the gateway that were asked for one. */
+  transactionId(gateway: Gateway): bigint {
+    this.#transactionId ??= gateway.nextTransactionId()
+    return this.#transactionId
   }
 
   /** Whether statements that change the lake are refused (25006). */

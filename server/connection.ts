@@ -7,7 +7,9 @@ import type { Gateway } from '../planner/gateway.js'
 import { GatewaySession } from '../planner/gateway-session.js'
 import type { CopyIn, Result, ResultColumn } from '../planner/result.js'
 import type { Session, SessionEvents } from '../planner/session.js'
+import { plainAddress } from '../planner/session-activity.js'
 import type { Cancellation } from '../storage/cancellation.js'
+import { scalarType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { decodeParameter } from './codecs.js'
@@ -372,6 +374,13 @@ export class Connection {
         user: this.#user,
         events: this.#events(),
         settings: this.#startupSettings,
+        client: {
+          clientAddress: plainAddress(this.#socket.remoteAddress),
+          clientPort: this.#socket.remotePort ?? null,
+          serverAddress: plainAddress(this.#socket.localAddress),
+          serverPort: this.#socket.localPort ?? null,
+          secure: this.#secure,
+        },
       })
     } catch (thrown) {
       throw thrown instanceof SqlError
@@ -461,16 +470,20 @@ export class Connection {
         `bind message has ${formats.length} parameter formats but ${raw.length} parameters`,
       )
     }
+    const isRelayed = await session.takesWireParameters(statement)
     const values: EngineValue[] = raw.map((bytes, i) => {
-      const format = formats.length === 1 ? formats[0] : formats[i]
+      const format = (formats.length === 1 ? formats[0] : formats[i]) ?? 0
+      if (isRelayed) {
+        return { type: scalarType('VARCHAR'), value: null, wire: { bytes, format } }
+      }
       return decodeParameter(
         bytes,
-        format ?? 0,
+        format,
         types[i] ?? { oid: 25, typmod: -1 },
         session.outputStyle,
       )
     })
-    await session.bind(portal, statement, values)
+    await session.bind(portal, statement, values, codes)
     this.#formats.set(portal, { codes })
     this.#out.bindComplete()
   }

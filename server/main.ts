@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Gateway } from '../planner/gateway.js'
+import { warmCatalogs } from '../planner/warm-catalogs.js'
 import { createDemoLake } from '../storage/demo-lake.js'
 import { Engine } from '../storage/engine.js'
 import { SqlError } from '../storage/errors.js'
@@ -64,6 +65,7 @@ async function start(config: Config): Promise<void> {
   process.stdout.write(
     `lakegate: serving ${lake} as database "${config.database}" on ${config.host}:${listener.port}, metrics on http://${config.host}:${listener.httpPort}/metrics\n`,
   )
+  void warmCatalogs(gateway)
   let stopping = false
   const stop = (): void => {
     if (stopping) return

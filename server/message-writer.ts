@@ -64,7 +64,7 @@ export class MessageWriter {
       fixed.writeUInt32BE(column.tableOid, 0)
       fixed.writeInt16BE(column.attributeNumber, 4)
       fixed.writeUInt32BE(column.pgType.oid, 6)
-      fixed.writeInt16BE(pgTypeByOid(column.pgType.oid)?.sizeBytes ?? -1, 10)
+      fixed.writeInt16BE(column.sizeBytes ?? pgTypeByOid(column.pgType.oid)?.sizeBytes ?? -1, 10)
       fixed.writeInt32BE(column.pgType.typmod, 12)
       fixed.writeInt16BE(formats[i] ?? 0, 16)
       parts.push(cstring(column.name), fixed)

@@ -16,6 +16,11 @@ export class RowEncoder {
   /** Whole DataRow messages for the rows of `batch`. */
   encode(batch: RowBatch): Uint8Array {
     if (batch.kind === 'encoded') return batch.bytes
+    if (batch.kind === 'relayed') {
+      const formats = this.#formats.map(({ binary }) => (binary ? 1 : 0))
+      const whole = batch.rows.messages(formats, batch.from, batch.to)
+      if (whole !== null) return whole
+    }
     const columns = this.#formats.map((format, i) => columnBytes(batch, i, format))
     return frameRows(columns, rowCountOf(batch))
   }
@@ -25,6 +30,7 @@ export class RowEncoder {
 export function rowCountOf(batch: RowBatch): number {
   switch (batch.kind) {
     case 'chunk':
+    case 'relayed':
       return batch.to - batch.from
     case 'values':
       return batch.rows.length

@@ -2,7 +2,7 @@
 
 import { Oid } from '../../catalog/pg-types.js'
 import { scalarType } from '../../storage/engine-type.js'
-import { concurrentUpdate, SqlError, SqlState } from '../../storage/errors.js'
+import { concurrentUpdate } from '../../storage/errors.js'
 import { restoreTable } from '../../storage/restore.js'
 import { findMaintained, requireOwnTransaction } from '../maintained-table.js'
 import type { MaintenanceCommand } from '../maintenance-syntax.js'

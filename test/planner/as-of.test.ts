@@ -114,8 +114,8 @@ describe('a session pinned to a moment', () => {
     expect((await errorOf(rows('SELECT * FROM silver.c3')))?.code).toBe('42P01')
     const columns = `SELECT column_name FROM information_schema.columns WHERE table_schema = 'silver'
       AND table_name IN ('a3', 'c3') ORDER BY ordinal_position`
-    expect(await at(first, columns)).toEqual([['n']])
-    expect(await at(second, columns)).toEqual([['n'], ['t']])
+    // System catalogs show the present.
+    for (const then of [first, second]) expect(await at(then, columns)).toEqual([])
     expect(await rows(columns)).toEqual([])
     expect(await at(first, 'SELECT count(*) FROM gold.nowhere').catch((e) => e.hint)).toBe(
       undefined,
@@ -239,9 +239,6 @@ describe('the setting', () => {
   it('shows no table before the first one', async () => {
     const error = await errorOf(at('1970-01-01', 'SELECT * FROM silver.orders'))
     expect(error?.code).toBe('42P01')
-    expect(
-      await at('1970-01-01', "SELECT count(*)::int FROM pg_class WHERE relname = 'orders'"),
-    ).toEqual([[0]])
   })
 
   it('goes back with its block, with savepoints, and with SET LOCAL', async () => {

@@ -18,6 +18,8 @@ export interface TestGateway {
   readonly bugs: unknown[]
   /** Its engine, to look at what is in memory. */
   readonly engine: Engine
+  /** The process that answers system catalogs, once there is one. */
+  catalogProcessId(): number | undefined
   /** Waits for what runs in the background; nothing more does afterwards. */
   settle(): Promise<void>
   close(): Promise<void>
@@ -60,6 +62,7 @@ export async function startGateway(
     store,
     bugs,
     engine,
+    catalogProcessId: () => gateway.pgCatalog.processId,
     settle: () => gateway.settle(),
     close: async () => {
       await listener.close()
