@@ -16,8 +16,7 @@ import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import {
   type IdentityColumn,
-  identitiesLeft,
-  nextIdentity,
+  identityMark,
   withHighWaterMarks,
 } from '../storage/identity-column.js'
 import type { NewTable } from '../storage/new-table.js'
@@ -34,6 +33,7 @@ import type { Analysis, AnalyzedQuery, OutputColumn } from './analysis.js'
 import { changeRows } from './apply-rows.js'
 import { bindLists, type ValueList } from './folded-values.js'
 import { type InsertOptions, PLAIN_INSERT } from './insert-clauses.js'
+import { identityValue } from './identity-value.js'
 import { insertSource, type SourceTarget } from './insert-source.js'
 import { outputName } from './output-names.js'
 import { numberParameters } from './parameter-marker.js'
@@ -186,23 +186,6 @@ function requireGivable({ column, defaults }: SourceTarget, overriding: string):
     `Column "${name}" is an identity column defined as GENERATED ALWAYS.`,
     'Use OVERRIDING SYSTEM VALUE to override.',
   )
-}
-
-/** The number that an identity column gives the row which `counter` counts, from 1; 2200H past the last. */
-function identityValue(
-  column: TargetColumn,
-  identity: IdentityColumn,
-  counter: string,
-  table: string,
-): string {
-  const next = nextIdentity(identity)
-  const end = identity.step > 0n ? 'maximum' : 'minimum'
-  const limit = identity.step > 0n ? 2n ** 63n - 1n : -(2n ** 63n)
-  const message = `lakegate!2200H!nextval: reached ${end} value of sequence "${table}_${column.field.name}_seq" (${limit})`
-  // TRY_CAST, since DuckDB may compute for rows that it then leaves out.
-  const value = `TRY_CAST(${next}::HUGEINT + ${identity.step}::HUGEINT * (${counter} - 1) AS BIGINT)`
-  const type = printEngineType(column.type.engine)
-  return `CAST(CASE WHEN ${counter} > ${identitiesLeft(identity)}::HUGEINT THEN error(${quoteLiteral(message)}) ELSE ${value} END AS ${type})`
 }
 
 /** `rows`, each held against the predicate of REPLACE WHERE (23514). */
@@ -376,7 +359,7 @@ function redefined(
   }
   const marks = new Map<string, bigint>()
   for (const [name, identity] of rowCount === 0 ? [] : plan.identities) {
-    marks.set(name, nextIdentity(identity) + identity.step * BigInt(rowCount - 1))
+    marks.set(name, identityMark(identity, BigInt(rowCount)))
   }
   return withHighWaterMarks(plan.newFields.length > 0 ? target : snapshot, marks)
 }
