@@ -19,7 +19,7 @@ import { withNewColumns } from '../storage/schema-evolution.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { type DeletionPolicy, fateOf, type FileFate } from '../storage/file-fate.js'
 import { deletedRowsOf, fileRowCounts } from '../storage/file-rows.js'
-import { nextIdentity, withHighWaterMarks } from '../storage/identity-column.js'
+import { identityMark, nextIdentity, withHighWaterMarks } from '../storage/identity-column.js'
 import type { NewTable } from '../storage/new-table.js'
 import { uniqueNames } from './query-names.js'
 import { replaceMarkers } from './analysis.js'
@@ -352,7 +352,7 @@ class RowChangeWork {
       const [row] = await this.#connection.query(`SELECT max(${counter}) FROM ${this.#stage}`)
       const count = row?.[0] as bigint | null | undefined
       if (typeof count !== 'bigint') continue
-      marks.set(name, nextIdentity(identity) + identity.step * (count - 1n))
+      marks.set(name, identityMark(identity, count))
     }
     return marks
   }

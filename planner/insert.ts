@@ -16,7 +16,7 @@ import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import {
   type IdentityColumn,
-  nextIdentity,
+  identityMark,
   withHighWaterMarks,
 } from '../storage/identity-column.js'
 import type { NewTable } from '../storage/new-table.js'
@@ -32,8 +32,8 @@ import { uniqueNames } from './query-names.js'
 import type { Analysis, AnalyzedQuery, OutputColumn } from './analysis.js'
 import { changeRows } from './apply-rows.js'
 import { bindLists, type ValueList } from './folded-values.js'
-import { identityValue } from './identity-draws.js'
 import { type InsertOptions, PLAIN_INSERT } from './insert-clauses.js'
+import { identityValue } from './identity-value.js'
 import { insertSource, type SourceTarget } from './insert-source.js'
 import { outputName } from './output-names.js'
 import { numberParameters } from './parameter-marker.js'
@@ -362,7 +362,7 @@ function redefined(
   }
   const marks = new Map<string, bigint>()
   for (const [name, identity] of rowCount === 0 ? [] : plan.identities) {
-    marks.set(name, nextIdentity(identity) + identity.step * BigInt(rowCount - 1))
+    marks.set(name, identityMark(identity, BigInt(rowCount)))
   }
   return withHighWaterMarks(plan.newFields.length > 0 ? target : snapshot, marks)
 }

@@ -573,7 +573,7 @@ export class Connection {
   /** Takes the rows of a COPY FROM and answers its tag. */
   async #copyIn(copy: CopyIn): Promise<string> {
     try {
-      const decoder = copy.format.format === 'parquet' ? new CopySpool(copy) : new CopyDecoder(copy)
+      const decoder = isSpooled(copy) ? new CopySpool(copy) : new CopyDecoder(copy)
       if (copy.source === 'client') {
         this.#out.copyInResponse(isBinary(copy), copy.columns.length)
         await this.#flush()
@@ -714,6 +714,11 @@ export class Connection {
       socket.on('close', done)
     })
   }
+}
+
+/** Whether the planner reads the bytes, not the server. */
+function isSpooled({ format: { format } }: CopyIn): boolean {
+  return format === 'parquet' || format === 'arrow'
 }
 
 /** Whether the client is to send bytes that are no text. */

@@ -379,7 +379,12 @@ function fillVector(
       duckdb.list_vector_set_size(vector, column.childCount)
       copyInto(duckdb.copy_data_to_vector, vector, column.entries, rowCount * 16)
       fillVector(duckdb.list_vector_get_child(vector), column.child, column.childCount, pointers)
+      return
     }
+    case 'struct':
+      for (const [i, child] of column.children.entries()) {
+        fillVector(duckdb.struct_vector_get_child(vector, i), child, rowCount, pointers)
+      }
   }
 }
 
