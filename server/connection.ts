@@ -540,8 +540,10 @@ export class Connection {
         let rowCount = 0
         for await (const batch of result.batches) {
           rowCount += rowCountOf(batch)
-          this.#out.raw(encoder.encode(batch))
-          if (this.#out.sizeBytes >= FLUSH_BYTES) await this.#flush()
+          for (const piece of encoder.encode(batch)) {
+            this.#out.raw(piece)
+            if (this.#out.sizeBytes >= FLUSH_BYTES) await this.#flush()
+          }
         }
         metrics.rows.inc(rowCount)
         if (result.suspended()) this.#out.portalSuspended()
@@ -555,8 +557,10 @@ export class Connection {
         let rowCount = 0
         for await (const batch of result.batches) {
           rowCount += rowCountOf(batch)
-          this.#out.raw(encoder.encode(batch))
-          if (this.#out.sizeBytes >= FLUSH_BYTES) await this.#flush()
+          for (const piece of encoder.encode(batch)) {
+            this.#out.raw(piece)
+            if (this.#out.sizeBytes >= FLUSH_BYTES) await this.#flush()
+          }
         }
         metrics.rows.inc(rowCount)
         this.#out.raw(encoder.trailer())

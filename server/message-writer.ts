@@ -22,7 +22,12 @@ export class MessageWriter {
   }
 
   take(): Buffer {
-    const bytes = Buffer.concat(this.#parts, this.#size)
+    const [first] = this.#parts
+    // Rows come in large pieces: these go as they are.
+    const bytes =
+      first !== undefined && this.#parts.length === 1
+        ? Buffer.from(first.buffer, first.byteOffset, first.byteLength)
+        : Buffer.concat(this.#parts, this.#size)
     this.#parts = []
     this.#size = 0
     return bytes
