@@ -82,7 +82,8 @@ async function writeRows(change: StagedChange): Promise<readonly AddFile[]> {
   const { store, connection, snapshot, stage, fates, makesRows } = change
   const rewritten = fates.filter(({ kind }) => kind === 'rewrite')
   if (!makesRows && rewritten.length === 0) return []
-  const kept = keptColumns(snapshot)
+  // Where no file is touched, every row is a new one.
+  const kept = fates.length === 0 ? null : keptColumns(snapshot)
   const names = (kept ?? []).map(({ name }) => quoteIdentifier(name))
   const parts: string[] = []
   if (makesRows) {

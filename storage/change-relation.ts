@@ -3,10 +3,11 @@
 import { CHANGE_TYPE_COLUMN, netRows, SIGN_COLUMN } from './change-data.js'
 import { type ChangedFile, type ChangeFeed, type ChangeSource, ENTRY } from './change-feed.js'
 import type { AddFile, DeletionVectorDescriptor } from './actions.js'
-import { type DeletedRows, readDeletionVector } from './deletion-vector.js'
+import { type DeletedRows, deletionVectorPath, readDeletionVector } from './deletion-vector.js'
 import { type EngineConnection, quoteIdentifier } from './engine.js'
 import { SqlError, SqlState } from './errors.js'
 import type { DataFile } from './file-index.js'
+import { isOutside } from './file-path.js'
 import type { ObjectStore } from './object-store.js'
 import type { Scan } from './scan.js'
 import { emptyRelation, scanRelation } from './scan-relation.js'
@@ -117,27 +118,35 @@ class ChosenRows implements DataFile {
   }
 }
 
+/** 55000 when a file of the feed, or a deletion vector that tells which of its rows are meant, is gone. */
 async function requireFiles(store: ObjectStore, { files }: Scan, feed: ChangeFeed): Promise<void> {
-  const missing: DataFile[] = []
-  const queue = [...files]
+  const { tablePath } = feed.snapshot
+  const missing: { readonly path: string; readonly version: number }[] = []
+  const queue = files.flatMap((file) => {
+    const { version, rows } = entryOf(feed, file)
+    const vectors = rows === null ? [file.deletionVector] : [rows.without, rows.but]
+    const stored = vectors.filter((vector) => vector !== null && vector.storageType !== 'i')
+    const paths = stored.map((vector) => {
+      return deletionVectorPath(store, tablePath, vector as DeletionVectorDescriptor)
+    })
+    return [file.path, ...paths].map((path) => ({ path, version }))
+  })
   const work = async (): Promise<void> => {
     for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
-      if ((await store.stat(file.path)) === null) missing.push(file)
+      // What lies outside of the lake is refused when it is read.
+      if (!isOutside(file.path) && (await store.stat(file.path)) === null) missing.push(file)
     }
   }
   await Promise.all(Array.from({ length: PARALLEL }, work))
   if (missing.length === 0) return
-  const version = Math.min(...missing.map((file) => entryOf(feed, file).version))
-  const newest = Math.max(...missing.map((file) => entryOf(feed, file).version))
+  const versions = missing.map(({ version }) => version).sort((a, b) => a - b)
+  const names = [...new Set(missing.map(({ path }) => path))].sort()
   throw new SqlError(
     SqlState.objectNotInPrerequisiteState,
-    `the changes of version ${version} of table "${feed.snapshot.tablePath}" cannot be read: their files are gone`,
+    `the changes of version ${versions[0]} of table "${tablePath}" cannot be read: their files are gone`,
     {
-      detail: `Missing are ${missing
-        .slice(0, NAMED_MAX)
-        .map(({ path }) => path)
-        .join(', ')}${missing.length > NAMED_MAX ? ', …' : ''}.`,
-      hint: `VACUUM has removed them; changes after version ${newest} may still be whole.`,
+      detail: `Missing are ${names.slice(0, NAMED_MAX).join(', ')}${names.length > NAMED_MAX ? ', …' : ''}.`,
+      hint: `VACUUM has removed them; changes after version ${versions.at(-1)} may still be whole.`,
     },
   )
 }

@@ -54,7 +54,8 @@ function difference(
   old: readonly StructField[],
   oldMapping: Mapping,
 ): string | null {
-  const isMapped = endMapping !== 'none' && oldMapping !== 'none'
+  // Columns keep their names in files when column mapping is switched on.
+  const isMapped = endMapping !== 'none'
   const keyOf = (field: StructField, mapping: Mapping): string =>
     isMapped ? physicalNameOf(field, mapping) : physicalNameOf(field, mapping).toLowerCase()
   const known = new Map(end.map((field) => [keyOf(field, endMapping), field]))
