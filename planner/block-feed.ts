@@ -26,6 +26,13 @@ export interface BlockFeed {
   readonly removes: readonly DataFile[]
 }
 
+/** What a block commits beside its data files. */
+export interface BlockChanges {
+  readonly files: readonly AddCdcFile[]
+  /** Whether all that the statements did comes to nothing: rows have only moved from file to file. */
+  readonly isMove: boolean
+}
+
 /**
  * The files of changed rows to commit; none where the table has no feed, or whole files tell all.
  *
@@ -39,17 +46,20 @@ export async function changeDataOf(
   gateway: Gateway,
   snapshot: Snapshot,
   { statements, isTangled, adds, removes }: BlockFeed,
-): Promise<readonly AddCdcFile[]> {
-  if (!recordsChanges(snapshot) || adds.length === 0 || removes.length === 0) return []
-  if (statements.every(({ changeData }) => changeData === undefined)) return []
+): Promise<BlockChanges> {
+  const told = (files: readonly AddCdcFile[]): BlockChanges => ({ files, isMove: false })
+  if (!recordsChanges(snapshot) || adds.length === 0 || removes.length === 0) return told([])
+  if (statements.every(({ changeData }) => changeData === undefined)) return told([])
   const [only] = statements
-  if (statements.length === 1 && typeof only?.changeData === 'object') return only.changeData
+  if (statements.length === 1 && typeof only?.changeData === 'object') return told(only.changeData)
   const { store } = gateway
   const connection = await gateway.engine.connect()
   try {
     const isUnknown = statements.some(({ changeData }) => changeData === 'unrecorded')
     if (isTangled || isUnknown) {
-      return await writeNetChanges(store, connection, snapshot, adds, removes)
+      const files = await writeNetChanges(store, connection, snapshot, adds, removes)
+      // Without such files readers would take every row for changed.
+      return { files, isMove: files.length === 0 }
     }
     const files: AddCdcFile[] = []
     for (const { changeData, adds: added, removes: removed } of statements) {
@@ -59,7 +69,7 @@ export async function changeDataOf(
           : await writeWholeFileChanges(store, connection, snapshot, added, removed)),
       )
     }
-    return files
+    return told(files)
   } finally {
     connection.close()
   }

@@ -40,7 +40,7 @@ import { StreamSource } from './row-source.js'
 import { SourceText } from './source-text.js'
 import { isArrayOid, numericType, type SqlType, sqlType, typeOfEngine } from './sql-type.js'
 import { kindOf, listOf, type Node, nodeOf, walk } from './syntax-tree.js'
-import { changeBounds, openTableChanges } from './table-changes.js'
+import { changeBounds, changedTableName, openTableChanges } from './table-changes.js'
 import { tablePredicates } from './table-predicates.js'
 import { collectTableReferences, type TableReference } from './table-references.js'
 import type { TransactionBlock } from './transaction-block.js'
@@ -527,6 +527,13 @@ async function engineRelation(
   }
 }
 
+function crossDatabase({ schema, name }: TableReference, database: string): SqlError {
+  return new SqlError(
+    SqlState.featureNotSupported,
+    `cross-database references are not implemented: "${database}.${schema}.${name}"`,
+  )
+}
+
 /** What a reference names, or undefined when there is no such relation. */
 async function resolve(
   reference: TableReference,
@@ -541,10 +548,7 @@ async function resolve(
   }
   const database = reference.node.catalogname as string | undefined
   if (database !== undefined && database !== context.gateway.database) {
-    throw new SqlError(
-      SqlState.featureNotSupported,
-      `cross-database references are not implemented: "${database}.${schema}.${name}"`,
-    )
+    throw crossDatabase(reference, database)
   }
   const parts = schema === undefined ? [name] : [schema, name]
   for (const layer of schema === undefined ? context.searchPath : [schema]) {
@@ -620,9 +624,13 @@ async function changesRelation(
   bounds: ReturnType<typeof changeBounds>,
   run: AnalysisRun,
 ): Promise<Relation | undefined> {
-  const { schema, name } = reference
+  const { schema, name, changes = {} } = reference
   const { gateway, block, catalog, searchPath } = run.context
   const { connection, values, executing } = run
+  const [database] = changedTableName(changes).slice(0, -2)
+  if (database !== undefined && database !== gateway.database) {
+    throw crossDatabase(reference, database)
+  }
   const { table, snapshot } = await findTarget(
     { relname: name, ...(schema === undefined ? {} : { schemaname: schema }) },
     { gateway, block, catalog, searchPath },

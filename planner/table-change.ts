@@ -253,11 +253,17 @@ export class TableChange {
       return null
     }
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
-    transaction.remove(removes)
-    transaction.add(adds)
     const feed = { statements: feeds, isTangled, adds, removes }
-    transaction.addChangeData(await changeDataOf(gateway, this.snapshot(gateway.store), feed))
-    const words = describeChange(operations, adds, removes, metrics, parameters)
+    const snapshot = this.snapshot(gateway.store)
+    const { files: changed, isMove } = await changeDataOf(gateway, snapshot, feed)
+    transaction.remove(removes, { dataChange: !isMove })
+    transaction.add(isMove ? adds.map((add) => ({ ...add, dataChange: false })) : adds)
+    transaction.addChangeData(changed)
+    const counts =
+      changed.length === 0
+        ? metrics
+        : new Map([...metrics, ['numAddedChangeFiles', changed.length]])
+    const words = describeChange(operations, adds, removes, counts, parameters)
     const result = await transaction.commit(tags === undefined ? words : { ...words, tags })
     if (result.kind === 'conflict') throw conflictError(this.table, result)
     return { tablePath: this.table.path, version: result.version, transaction }

@@ -43,7 +43,7 @@ export function changedTableName(call: Node): readonly string[] {
   const isName = tokens.every((token, i) =>
     i % 2 === 1 ? token.text === '.' : token.kind === 'identifier' || token.kind === 'quoted',
   )
-  if (!isName || tokens.length % 2 === 0) return []
+  if (!isName || tokens.length % 2 === 0 || tokens.length > 5) return []
   return tokens.filter((_, i) => i % 2 === 0).map(identifierName)
 }
 

@@ -172,7 +172,7 @@ const KINDS: readonly (readonly [string, string, string])[] = [
   [
     'always',
     'PARTITIONED BY (p)',
-    "'delta.enableChangeDataFeed' = 'true', 'delta.columnMapping.mode' = 'id'",
+    "'delta.enableChangeDataFeed' = 'true', 'delta.columnMapping.mode' = 'id', 'delta.checkpointInterval' = '3'",
   ],
   [
     'always',
@@ -286,6 +286,97 @@ describe('the change feed', () => {
     rmSync(join(gateway.lake, 'silver', 'swept'), { recursive: true })
   })
 
+  it('tells nothing of a block whose statements undo each other', async () => {
+    await client.query('SET lakegate.deletion_vectors = never')
+    const table = 'silver.undone'
+    await client.query(
+      `CREATE TABLE ${table} (id int, v int) TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')`,
+    )
+    await client.query(`INSERT INTO ${table} SELECT i, 0 FROM generate_series(1, 5) i`)
+    await client.query('BEGIN')
+    await client.query(`UPDATE ${table} SET v = 1 WHERE id = 3`)
+    await client.query(`UPDATE ${table} SET v = 0 WHERE id = 3`)
+    await client.query('COMMIT')
+    expect(await versionOf(table)).toBe(2)
+    expect(await rowsOf(`SELECT * FROM table_changes('${table}', 2)`)).toEqual([])
+    expect((await rowsOf(`SELECT * FROM ${table}`)).length).toBe(5)
+  })
+
+  it('names the versions that are left when the log has lost some', async () => {
+    const table = 'silver.cleaned'
+    await client.query(
+      `CREATE TABLE ${table} (id int, v int) TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true', 'delta.checkpointInterval' = '2')`,
+    )
+    await client.query(`INSERT INTO ${table} SELECT i, 0 FROM generate_series(1, 9) i`)
+    for (let i = 1; i <= 4; i++) await client.query(`UPDATE ${table} SET v = ${i} WHERE id = ${i}`)
+    await gateway.settle()
+    const log = join(gateway.lake, 'silver', 'cleaned', '_delta_log')
+    for (const name of readdirSync(log)) {
+      if (/^0{19}[0-3]\./.test(name)) rmSync(join(log, name))
+    }
+    await expect(client.query(`SELECT * FROM table_changes('${table}', 0)`)).rejects.toMatchObject({
+      code: '22023',
+      message: expect.stringContaining('the changes of version 3 of table') as unknown,
+      detail: 'Changes can be read from version 4 to 5.',
+    })
+    expect(
+      await rowsOf(
+        `SELECT id, v, _commit_version FROM table_changes('${table}', 4) WHERE _change_type = 'update_postimage' ORDER BY id`,
+      ),
+    ).toEqual([
+      ['3', '3', '4'],
+      ['4', '4', '5'],
+    ])
+    rmSync(join(gateway.lake, 'silver', 'cleaned'), { recursive: true })
+  })
+
+  it('carries the changes of one table over to another', async () => {
+    const [source, target] = ['silver.carried', 'gold.carried']
+    await client.query(
+      `CREATE TABLE ${source} (id int PRIMARY KEY, v text) TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')`,
+    )
+    await client.query(
+      `CREATE TABLE ${target} (id int, v text) TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')`,
+    )
+    const carry = async (from: number): Promise<void> => {
+      await client.query(
+        `MERGE INTO ${target} AS t USING (
+           SELECT DISTINCT ON (id) id, v, _change_type FROM table_changes('${source}', ${from})
+           WHERE _change_type <> 'update_preimage' ORDER BY id, _commit_version DESC
+         ) AS c ON t.id = c.id
+         WHEN MATCHED AND c._change_type = 'delete' THEN DELETE WHEN MATCHED THEN UPDATE SET v = c.v
+         WHEN NOT MATCHED AND c._change_type <> 'delete' THEN INSERT VALUES (c.id, c.v)`,
+      )
+      expect(await rowsOf(`SELECT * FROM ${target} ORDER BY id`)).toEqual(
+        await rowsOf(`SELECT * FROM ${source} ORDER BY id`),
+      )
+    }
+    await client.query(`INSERT INTO ${source} SELECT i, 'v' || i FROM generate_series(1, 5) i`)
+    await carry(0)
+    await client.query(`UPDATE ${source} SET v = 'u' WHERE id < 3`)
+    await client.query(`DELETE FROM ${source} WHERE id = 4`)
+    await client.query(`INSERT INTO ${source} VALUES (6, 'six')`)
+    await carry(2)
+    // One transaction over both: each table's feed has its own part.
+    await client.query('BEGIN')
+    await client.query(`UPDATE ${source} SET v = 'group' WHERE id = 5`)
+    await client.query(`UPDATE ${target} SET v = 'group' WHERE id = 5`)
+    await client.query('COMMIT')
+    for (const [table, version] of [
+      [source, 5],
+      [target, 3],
+    ]) {
+      expect(
+        await rowsOf(
+          `SELECT id, v, _change_type, _commit_version FROM table_changes('${table}', ${version}) ORDER BY 3`,
+        ),
+      ).toEqual([
+        ['5', 'group', 'update_postimage', String(version)],
+        ['5', 'v5', 'update_preimage', String(version)],
+      ])
+    }
+  })
+
   it('takes times as the first version from then on and the last until then', async () => {
     const table = 'silver.timed'
     await client.query(
@@ -370,6 +461,9 @@ describe('bounds and names', () => {
      SELECT count(*) FROM table_changes('"silver"."b1"', 0, 99) -> 1
      SELECT count(*) FROM table_changes('\`silver\`.b1', '0', '1') -> 1
      SELECT count(*) FROM TABLE_CHANGES('silver.b1', 1, 1) AS c(a, b) WHERE b = 'insert' -> 1
+     SELECT count(*) FROM table_changes('lake.silver.b1', 0) -> 1
+     SELECT * FROM table_changes('other.silver.b1', 0) -> !0A000
+     SELECT * FROM table_changes('a.b.c.d', 0) -> !42P01
      SELECT * FROM table_changes('silver.b1', 2) -> !22023
      SELECT * FROM table_changes('silver.b1', -1) -> !22023
      SELECT * FROM table_changes('silver.b1', 1, 0) -> !22023
