@@ -3,6 +3,7 @@
 import type { PgType } from '../catalog/pg-types.js'
 import type { TableName } from '../catalog/catalog.js'
 import type { AddFile } from '../storage/actions.js'
+import { writeWholeFileChanges } from '../storage/change-data.js'
 import type { Cancellation } from '../storage/cancellation.js'
 import {
   type RowSource,
@@ -293,7 +294,7 @@ export async function runInsert(
       const replaced =
         options.replaceWhere === undefined
           ? await overwritten(call, written.files, options, settings)
-          : await replacedRows(call, statement, fields, table, oids, cancellation)
+          : await replacedRows(call, written.files, statement, fields, table, oids, cancellation)
       const definition = redefined(snapshot, target, plan, written.rowCount)
       change.apply({
         operation: 'WRITE',
@@ -386,7 +387,8 @@ async function overwritten(
 
 /** What goes by REPLACE WHERE, and comes back in files that are rewritten in part. */
 async function replacedRows(
-  { snapshot, values, context }: WriteCall,
+  { snapshot, target, values, context, connection }: WriteCall,
+  written: readonly AddFile[],
   statement: ParsedStatement,
   fields: Node,
   table: TableName,
@@ -406,8 +408,13 @@ async function replacedRows(
       replaced = change
     },
   })
-  const { adds = [], removes = [], reads = [], metrics = {} } = replaced
-  return { adds, removes, reads, metrics }
+  const { adds = [], removes = [], reads = [], metrics = {}, changeData } = replaced
+  if (typeof changeData !== 'object') return { adds, removes, reads, metrics, changeData }
+  // Where files tell which rows are gone, they tell which rows are new.
+  const { store } = context.gateway
+  const after = { ...snapshot, ...target }
+  const inserted = await writeWholeFileChanges(store, connection, after, written, [])
+  return { adds, removes, reads, metrics, changeData: [...changeData, ...inserted] }
 }
 
 let nextStage = 1

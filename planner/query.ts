@@ -34,17 +34,19 @@ import type { InputStyle } from './literal.js'
 import { numberParameters } from './parameter-marker.js'
 import { type ParsedStatement, parseStatements } from './parse.js'
 import { laterRelation } from './past-lake.js'
-import { PlannedScans } from './planned-scans.js'
+import { PlannedScans, type PlannedTable } from './planned-scans.js'
 import type { Execution } from './portal.js'
 import type { ResultColumn } from './result.js'
 import { StreamSource } from './row-source.js'
 import { SourceText } from './source-text.js'
 import { isArrayOid, numericType, type SqlType, sqlType, typeOfEngine } from './sql-type.js'
 import { kindOf, listOf, type Node, nodeOf, walk } from './syntax-tree.js'
+import { changeBounds, changedTableName, openTableChanges } from './table-changes.js'
 import { tablePredicates } from './table-predicates.js'
 import { collectTableReferences, type TableReference } from './table-references.js'
 import type { TransactionBlock } from './transaction-block.js'
 import { requirePlainTravel } from './travel-expression.js'
+import { findTarget } from './write-target.js'
 
 /** What a query needs of the session that runs it. */
 export interface QueryContext {
@@ -264,9 +266,8 @@ export interface AnalyzedStatement<Q extends AnalyzedQuery = AnalyzedQuery> {
   readonly emptyText: (id: number) => string
 }
 
-export interface ReferencedTable {
+export interface ReferencedTable extends PlannedTable {
   readonly name: TableName
-  readonly snapshot: Snapshot
 }
 
 function selectOf(statement: ParsedStatement): (analysis: Analysis) => AnalyzedQuery {
@@ -419,16 +420,6 @@ async function analyzeStatement<Q extends AnalyzedQuery>(
   if (tree === null) throw new SqlError(SqlState.syntaxError, 'not a query')
   const source = new SourceText(statement.text)
   const relations = new Map<Node, Relation | undefined>()
-  for (const reference of collectTableReferences(tree, source, statement.travels)) {
-    try {
-      relations.set(reference.node, await resolve(reference, run, depth))
-    } catch (thrown) {
-      if (thrown instanceof SqlError && thrown.position === undefined && depth === 0) {
-        throw thrown.at(statement.start + reference.start + 1)
-      }
-      throw thrown
-    }
-  }
   const layers = await run.context.catalog.layers()
   const host: AnalysisHost = {
     relation: (range) => relations.get(range),
@@ -442,25 +433,51 @@ async function analyzeStatement<Q extends AnalyzedQuery>(
       return known.type
     },
   }
-  for (;;) {
-    const roots = run.shared.roots.length
-    const analysis = new Analysis(host, source, statement.start, run.shared)
+  const analyzing = <T>(make: (analysis: Analysis) => T): Promise<T> =>
+    settled(run, () => make(new Analysis(host, source, statement.start, run.shared)))
+  for (const reference of collectTableReferences(tree, source, statement.travels)) {
+    const { changes } = reference
     try {
-      return { query: build(analysis), analysis }
+      const relation =
+        changes === undefined
+          ? await resolve(reference, run, depth)
+          : await changesRelation(
+              reference,
+              await analyzing((analysis) => changeBounds(analysis, changes)),
+              run,
+            )
+      relations.set(reference.node, relation)
     } catch (thrown) {
-      if (thrown instanceof EngineCallNeeded) {
-        engineCalls.set(thrown.call, { type: await engineCallType(thrown.call, run.connection) })
-        run.shared.roots.length = roots
-        continue
-      }
-      // A place inside a view's text means nothing to the client.
-      if (thrown instanceof SqlError && depth > 0) throw thrown.at(undefined)
-      if (thrown instanceof RangeError) {
-        throw new SqlError(SqlState.statementTooComplex, 'stack depth limit exceeded', {
-          cause: thrown,
-        })
+      if (thrown instanceof SqlError && thrown.position === undefined && depth === 0) {
+        throw thrown.at(statement.start + reference.start + 1)
       }
       throw thrown
+    }
+  }
+  try {
+    return await analyzing((analysis) => ({ query: build(analysis), analysis }))
+  } catch (thrown) {
+    // A place inside a view's text means nothing to the client.
+    if (thrown instanceof SqlError && depth > 0) throw thrown.at(undefined)
+    if (thrown instanceof RangeError) {
+      throw new SqlError(SqlState.statementTooComplex, 'stack depth limit exceeded', {
+        cause: thrown,
+      })
+    }
+    throw thrown
+  }
+}
+
+/** What `make` makes, once DuckDB has told the types of all calls in it. */
+async function settled<T>(run: AnalysisRun, make: () => T): Promise<T> {
+  for (;;) {
+    const roots = run.shared.roots.length
+    try {
+      return make()
+    } catch (thrown) {
+      if (!(thrown instanceof EngineCallNeeded)) throw thrown
+      engineCalls.set(thrown.call, { type: await engineCallType(thrown.call, run.connection) })
+      run.shared.roots.length = roots
     }
   }
 }
@@ -513,6 +530,13 @@ async function engineRelation(
   }
 }
 
+function crossDatabase({ schema, name }: TableReference, database: string): SqlError {
+  return new SqlError(
+    SqlState.featureNotSupported,
+    `cross-database references are not implemented: "${database}.${schema}.${name}"`,
+  )
+}
+
 /** What a reference names, or undefined when there is no such relation. */
 async function resolve(
   reference: TableReference,
@@ -527,10 +551,7 @@ async function resolve(
   }
   const database = reference.node.catalogname as string | undefined
   if (database !== undefined && database !== context.gateway.database) {
-    throw new SqlError(
-      SqlState.featureNotSupported,
-      `cross-database references are not implemented: "${database}.${schema}.${name}"`,
-    )
+    throw crossDatabase(reference, database)
   }
   const parts = schema === undefined ? [name] : [schema, name]
   for (const layer of schema === undefined ? context.searchPath : [schema]) {
@@ -614,6 +635,39 @@ async function tableRelation(
   return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id }
 }
 
+/** What a call of table_changes() gives, or undefined when it names no relation. */
+async function changesRelation(
+  reference: TableReference,
+  bounds: ReturnType<typeof changeBounds>,
+  run: AnalysisRun,
+): Promise<Relation | undefined> {
+  const { schema, name, changes = {} } = reference
+  const { gateway, block, catalog, searchPath } = run.context
+  const { connection, values, executing } = run
+  const [database] = changedTableName(changes).slice(0, -2)
+  if (database !== undefined && database !== gateway.database) {
+    throw crossDatabase(reference, database)
+  }
+  const { table, snapshot } = await findTarget(
+    { relname: name, ...(schema === undefined ? {} : { schemaname: schema }) },
+    { gateway, block, catalog, searchPath },
+    undefined,
+    (view) => `"${view}" is not a table`,
+  )
+  const feed = await openTableChanges(
+    { gateway, connection, values, executing },
+    table,
+    snapshot,
+    bounds,
+  )
+  const id = run.tables.push({ name: table, snapshot: feed.snapshot, feed }) - 1
+  const columns = feed.snapshot.schema.fields.map((field) => ({
+    name: field.name,
+    type: typeOfEngine(engineTypeOf(field.type)),
+  }))
+  return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id }
+}
+
 /** The statement's text over the files it must read. */
 export async function scanText(
   analyzed: AnalyzedStatement,
@@ -647,16 +701,18 @@ export async function relationTexts(
 ): Promise<{ readonly texts: readonly string[]; readonly scans: readonly ScannedTable[] }> {
   const { shared, tables } = analyzed
   const planned = new PlannedScans(tables, context.gateway.store, connection)
-  const own = analyzed.predicates?.(values)
-  await planned.plan(new Map([...tablePredicates(shared.roots, values), ...(own ?? [])]))
+  const stated = analyzed.predicates?.(values)
+  await planned.plan(new Map([...tablePredicates(shared.roots, values), ...(stated ?? [])]))
   const before = planned.scans
   // Of a query in DuckDB's words too little is known.
-  if (joinKeys && own === undefined) await applyJoinKeys(shared, planned, values, connection)
+  if (joinKeys && stated === undefined) await applyJoinKeys(shared, planned, values, connection)
   const scans = planned.scans.map((scan, id): ScannedTable => {
-    const { layer, name } = (tables[id] as ReferencedTable).name
+    const { name: table, feed } = tables[id] as ReferencedTable
+    const own = `${table.layer}.${table.name}`
+    const name = feed === undefined ? own : `table_changes(${own})`
     const filesBefore = before[id]?.files.length ?? 0
     const filesBeforeJoinKeys = filesBefore === scan.files.length ? undefined : filesBefore
-    return { name: `${layer}.${name}`, scan, filesBeforeJoinKeys }
+    return { name, scan, filesBeforeJoinKeys }
   })
   const texts: string[] = []
   for (const id of tables.keys()) texts.push(await planned.text(id))

@@ -16,6 +16,7 @@ import type { Predicate } from '../storage/predicate.js'
 import { type DataFile, FileIndex } from '../storage/file-index.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { type CommitResult, Transaction } from '../storage/transaction.js'
+import { changeDataOf, type StatementFeed } from './block-feed.js'
 import { describeChange } from './commit-words.js'
 import { FULFILLED } from './fulfilled.js'
 import type { Gateway } from './gateway.js'
@@ -45,6 +46,10 @@ interface ChangeState {
   readonly parameters: { readonly [name: string]: string } | null
   /** Transactions of applications by their ids. */
   readonly transactions: ReadonlyMap<string, bigint>
+  /** What each statement says of the rows it changed. */
+  readonly feeds: readonly StatementFeed[]
+  /** Whether a statement took away files that an earlier one had made. */
+  readonly isTangled: boolean
 }
 
 /** What one statement does to a table. */
@@ -61,6 +66,8 @@ export interface StatementChange {
   readonly domains?: ReadonlyMap<string, string | null>
   /** Transactions of applications that the statement is, by their ids; each is newer than the table's. */
   readonly transactions?: ReadonlyMap<string, bigint>
+  /** As in StatementFeed. */
+  readonly changeData?: StatementFeed['changeData']
 }
 
 /**
@@ -100,6 +107,8 @@ export class TableChange {
       domains: new Map(base === null ? definition?.domains : undefined),
       parameters: null,
       transactions: new Map(),
+      feeds: [],
+      isTangled: false,
     }
   }
 
@@ -113,19 +122,20 @@ export class TableChange {
 
   /** Notes a statement's outcome: files it made, files it took away, and what it looked at. */
   apply(change: StatementChange): void {
-    const gone = new Set((change.removes ?? []).map((file) => file.add.path))
+    const { adds = [], removes = [], changeData } = change
+    const gone = new Set(removes.map((file) => file.add.path))
     const state = this.#state
     const known = new Set(state.adds.map((add) => add.path))
+    // A file that only got a deletion vector holds none but rows that were there before.
+    const masked = new Set(state.removes.map((file) => file.add.path))
+    const isTangled = removes.some(({ add }) => known.has(add.path) && !masked.has(add.path))
     const metrics = new Map(state.metrics)
     for (const [name, count] of Object.entries(change.metrics ?? {})) {
       metrics.set(name, (metrics.get(name) ?? 0) + count)
     }
     this.#state = {
-      adds: [...state.adds.filter((add) => !gone.has(add.path)), ...(change.adds ?? [])],
-      removes: [
-        ...state.removes,
-        ...(change.removes ?? []).filter((file) => !known.has(file.add.path)),
-      ],
+      adds: [...state.adds.filter((add) => !gone.has(add.path)), ...adds],
+      removes: [...state.removes, ...removes.filter((file) => !known.has(file.add.path))],
       reads: [...state.reads, ...(change.reads ?? [])],
       operations: [...state.operations, change.operation],
       metrics,
@@ -133,7 +143,18 @@ export class TableChange {
       domains: new Map([...state.domains, ...(change.domains ?? [])]),
       parameters: change.parameters ?? null,
       transactions: new Map([...state.transactions, ...(change.transactions ?? [])]),
+      feeds:
+        adds.length === 0 && removes.length === 0
+          ? state.feeds
+          : [...state.feeds, { adds, removes, changeData }],
+      isTangled: state.isTangled || isTangled,
     }
+  }
+
+  /** Whether the block itself has made `file`, so that no version of the table has it. */
+  hasMade(file: DataFile): boolean {
+    const vectorId = deletionVectorId(file.deletionVector)
+    return this.base?.files.has({ path: file.path, vectorId }) !== true
   }
 
   /** The table as this block sees it. */
@@ -238,7 +259,7 @@ export class TableChange {
       readonly application?: ApplicationTransaction | undefined
     },
   ): Promise<GroupMember | null> {
-    const { adds, removes, reads, operations, metrics, parameters } = this.#state
+    const { adds, removes, reads, operations, metrics, parameters, feeds, isTangled } = this.#state
     // Of a folder without a log, a registration means nothing: it may be left behind.
     if (this.#registration !== undefined) await gateway.catalog.registerTable(this.#registration)
     const transaction = await this.#begin(gateway.store)
@@ -253,9 +274,17 @@ export class TableChange {
       assert(isNew, 'the transaction is newer than what the block has read')
     }
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
-    transaction.remove(removes)
-    transaction.add(adds)
-    const words = describeChange(operations, adds, removes, metrics, parameters)
+    const feed = { statements: feeds, isTangled, adds, removes }
+    const snapshot = this.snapshot(gateway.store)
+    const { files: changed, isMove } = await changeDataOf(gateway, snapshot, feed)
+    transaction.remove(removes, { dataChange: !isMove })
+    transaction.add(isMove ? adds.map((add) => ({ ...add, dataChange: false })) : adds)
+    transaction.addChangeData(changed)
+    const counts =
+      changed.length === 0
+        ? metrics
+        : new Map([...metrics, ['numAddedChangeFiles', changed.length]])
+    const words = describeChange(operations, adds, removes, counts, parameters)
     const result = await transaction.commit(tags === undefined ? words : { ...words, tags })
     if (result.kind === 'conflict') throw conflictError(this.table, result)
     return { tablePath: this.table.path, version: result.version, transaction }
@@ -263,7 +292,7 @@ export class TableChange {
 
   async #begin(store: ObjectStore): Promise<Transaction> {
     const { definition, domains } = this.#state
-    const options = { fulfilled: FULFILLED }
+    const options = { fulfilled: FULFILLED, keepsRowIds: true }
     if (this.base === null) {
       assert(definition !== null, 'a new table has a definition')
       return Transaction.create(store, { ...definition, domains: this.#domains() }, options)

@@ -15,7 +15,7 @@ import type { Node } from './syntax-tree.js'
  */
 export async function findTarget(
   range: Node,
-  context: QueryContext,
+  context: Pick<QueryContext, 'gateway' | 'block' | 'catalog' | 'searchPath'>,
   start: number | undefined,
   refusal: (view: string) => string = (view) => `cannot change view "${view}"`,
 ): Promise<{ readonly table: TableName; readonly snapshot: Snapshot }> {
