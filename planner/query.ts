@@ -651,7 +651,9 @@ export async function relationTexts(
   await planned.plan(new Map([...tablePredicates(shared.roots, values), ...(own ?? [])]))
   const before = planned.scans
   // Of a query in DuckDB's words too little is known.
-  if (joinKeys && own === undefined) await applyJoinKeys(shared, planned, values, connection)
+  if (joinKeys && own === undefined) {
+    await applyJoinKeys(shared, planned, values, connection, context.gateway.statistics)
+  }
   const scans = planned.scans.map((scan, id): ScannedTable => {
     const { layer, name } = (tables[id] as ReferencedTable).name
     const filesBefore = before[id]?.files.length ?? 0
