@@ -29,6 +29,7 @@ import { listOf, type Node } from '../syntax-tree.js'
 import { TableChange } from '../table-change.js'
 import { rowRules, type TargetColumn, targetColumns } from '../target-table.js'
 import { nameOf, rulesOf, targetsOf } from '../temporary-change.js'
+import { violationOf } from '../violated-object.js'
 import { findTarget } from '../write-target.js'
 import { temporaryTarget } from './temporary-table.js'
 
@@ -64,7 +65,7 @@ export async function copyFrom(call: StatementCall): Promise<Execution> {
     },
     abort: async (thrown) => {
       await sink.abort()
-      return thrown
+      return violationOf(thrown, into.name)
     },
     notice: (message, context) => session.notice(SqlState.successfulCompletion, message, context),
   }
