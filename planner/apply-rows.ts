@@ -1,5 +1,6 @@
 /** ApplyRows: carries out a RowChange - which files a change touches, and what becomes of each. */
 
+import { violationOf } from './violated-object.js'
 import type { PgType } from '../catalog/pg-types.js'
 import type { TableName } from '../catalog/catalog.js'
 import type { Cancellation } from '../storage/cancellation.js'
@@ -170,6 +171,8 @@ async function withPlan<T>(
       }
       const asked = predicates.get(TARGET) ?? UNKNOWN
       return await use(work, { plan: analyzed.query, texts, scans, asked })
+    } catch (thrown) {
+      throw violationOf(thrown, table)
     } finally {
       await work.close()
       connection.attach(undefined)

@@ -1,6 +1,6 @@
 /** GatewaySession: the Session of one client over the shared gateway. */
 
-import type { PgType } from '../catalog/pg-types.js'
+import { Oid, type PgType } from '../catalog/pg-types.js'
 import type { Settings } from '../catalog/settings.js'
 import { Cancellation } from '../storage/cancellation.js'
 import type { EngineValue } from '../storage/engine-value.js'
@@ -71,6 +71,8 @@ export class GatewaySession implements Session {
         yield* this.#runSimple(statement, isLast, isLast && i === 0)
       }
       await this.#endImplicit(true)
+    } catch (thrown) {
+      throw inCharacters(thrown, sql)
     } finally {
       // Left early, by an error here or at the consumer: what is implicit is undone.
       await this.#endImplicit(false)
@@ -118,11 +120,15 @@ export class GatewaySession implements Session {
     }
   }
 
-  async parse(name: string, sql: string, parameterOids: readonly number[]): Promise<void> {
+  async parse(name: string, sql: string, declaredOids: readonly number[]): Promise<void> {
+    // As in PostgreSQL, a parameter declared as unknown is one whose type is left open.
+    const parameterOids = declaredOids.map((oid) => (oid === Oid.unknown ? 0 : oid))
     await this.#guard(async () => {
       const { prepared } = this.#context
       prepared.requireFree(name)
-      const statements = await this.#statementsOf(sql)
+      const statements = await this.#statementsOf(sql).catch((thrown) => {
+        throw inCharacters(thrown, sql)
+      })
       if (statements.length > 1) {
         throw new SqlError(
           SqlState.syntaxError,
@@ -136,7 +142,9 @@ export class GatewaySession implements Session {
       const description =
         statement === null
           ? { parameterTypes: [], columns: null }
-          : await this.#describe(statement, parameterOids)
+          : await this.#describe(statement, parameterOids).catch((thrown) => {
+              throw inCharacters(thrown, sql)
+            })
       prepared.set(name, { statement, oids: parameterOids, description })
     })
   }
@@ -494,6 +502,12 @@ export class GatewaySession implements Session {
     const call = { session, statement, fields, values, oids, formats, cancellation }
     return statementKind(statement).open(call)
   }
+}
+
+/** `thrown` with its position in characters of `sql` instead of UTF-16 units. */
+function inCharacters(thrown: unknown, sql: string): unknown {
+  if (!(thrown instanceof SqlError) || thrown.position === undefined) return thrown
+  return thrown.at([...sql.slice(0, thrown.position - 1)].length + 1)
 }
 
 /** Statements whose rows (RETURNING) are there before the first is sent, so that they can be committed first. */

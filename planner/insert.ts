@@ -1,5 +1,6 @@
 /** Insert: rows of VALUES or of a query, as files that a block adds to a table. */
 
+import { violationOf } from './violated-object.js'
 import type { PgType } from '../catalog/pg-types.js'
 import type { TableName } from '../catalog/catalog.js'
 import type { AddFile } from '../storage/actions.js'
@@ -308,6 +309,8 @@ export async function runInsert(
       if (rows === undefined) return { kind: 'command', tag }
       const columns = shownColumns(plan)
       return { kind: 'rows', columns, source: ReadySource.ofRows(rows), tag: () => tag }
+    } catch (thrown) {
+      throw violationOf(thrown, table)
     } finally {
       connection.attach(undefined)
     }
