@@ -7,6 +7,7 @@ import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { noticeTruncatedNames } from './identifier-length.js'
 import { parseEngineQuery } from './engine-query.js'
+import { isQuery } from './query.js'
 import { parseClientText } from './engine-syntax.js'
 import type { ParsedStatement } from './parse.js'
 import { type Execution, Portal } from './portal.js'
@@ -290,13 +291,20 @@ export class GatewaySession implements Session {
   ): Promise<Execution> {
     const attempts = Number(this.settings.get('lakegate.commit_attempts'))
     for (let attempt = 1; ; attempt++) {
-      const execution = await this.#open(statement, values, cancellation, oids)
-      if (!isDone(statement, execution)) return execution
+      let isOpen = false
       try {
+        const execution = await this.#open(statement, values, cancellation, oids)
+        isOpen = true
+        if (!isDone(statement, execution)) return execution
         await this.#endImplicit(true)
         return execution
       } catch (thrown) {
         if (!isConflict(thrown) || attempt >= attempts) throw thrown
+        // A query whose tables did not fit together takes newer ones.
+        if (!isOpen) {
+          if (!isQuery(statement.tree)) throw thrown
+          await this.#endImplicit(false)
+        }
         await pause(attempt)
         cancellation.check()
         this.#context.openBlock()
