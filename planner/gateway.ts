@@ -13,6 +13,7 @@ import { ImportFiles } from '../storage/import-files.js'
 import { maintainLog } from '../storage/log-maintenance.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { SnapshotCache } from '../storage/snapshot-cache.js'
+import { AdvisoryLocks } from './advisory-locks.js'
 import { AppendQueue } from './append-queue.js'
 import { FULFILLED } from './fulfilled.js'
 import type { Transaction } from '../storage/transaction.js'
@@ -64,6 +65,7 @@ export class Gateway {
   readonly openChanges: OpenChanges = new OpenChanges()
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
+  readonly advisoryLocks: AdvisoryLocks = new AdvisoryLocks()
   readonly #pasts = new LRUCache<number, PastLake>({ max: 100 })
   readonly #compaction: AutoCompaction
   readonly #background = new Set<Promise<void>>()
