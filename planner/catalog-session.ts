@@ -4,7 +4,6 @@ import { SESSION_SETTINGS_NAME } from '../catalog/settings-overlay.js'
 import { SHADOW_DATABASE_OID, type ShadowChange, type ShadowRelation } from '../catalog/shadow.js'
 import { assignOids } from '../catalog/shadow-oid.js'
 import { SchemaNames, temporaryRelation } from './shadow-relation.js'
-import type { TransactionBlock } from './transaction-block.js'
 import {
   ACTIVITY_NAME,
   FACTS_NAME,
