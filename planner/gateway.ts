@@ -95,6 +95,7 @@ export class Gateway {
       options.store,
       async (path) => (await this.snapshots.latest(path))?.metadata.id ?? null,
       () => this.mirror.touch(),
+      this.snapshots.groups,
     )
   }
 

@@ -727,7 +727,7 @@ async function snapshotFor(
   const { gateway, block } = run.context
   const { connection, values } = run
   const { travel } = reference
-  const newest = (): Promise<Snapshot | null> => block.snapshot(table.path, gateway)
+  const newest = (): Promise<Snapshot | null> => block.snapshot(table.path, gateway, table)
   let snapshot: Snapshot | null
   const dependsOnParameter = travel !== undefined && /\$\d/.test(travel.expression)
   if (travel === undefined || (dependsOnParameter && !run.executing)) snapshot = await newest()

@@ -80,7 +80,7 @@ export async function runCreateTable(
   const { definition, options } = await definedBy(fields, lake, table, start, context)
   if (definition.fields.length === 0) throw notSupported('a table without columns')
   await requireExpressions(definition, statement, table.name, context)
-  const layer = await context.gateway.catalog.layer(table.layer)
+  const layer = await context.catalog.layer(table.layer)
   const inherited = withLayerDefaults(options, layer, definition.fields, table.name)
   const made = define(place, definition.fields, inherited, definition.configuration)
   if (definition.configuration['lakegate.primaryKey'] !== undefined) {
@@ -268,7 +268,8 @@ export async function placeOf(
   lake: TableOptions,
   context: QueryContext,
 ): Promise<Place> {
-  const { catalog, store, snapshots } = context.gateway
+  const { store, snapshots } = context.gateway
+  const { catalog } = context
   const layer =
     typeof range.schemaname === 'string' ? range.schemaname : (context.searchPath[0] ?? 'public')
   const name = String(range.relname)
@@ -307,9 +308,9 @@ async function freeFolder(
   layer: string,
   name: string,
   { location }: TableOptions,
-  { gateway }: QueryContext,
+  { gateway, catalog }: QueryContext,
 ): Promise<string> {
-  const { catalog, store } = gateway
+  const { store } = gateway
   const own = `${layer}/${name}`
   if (location === undefined) {
     return (await catalog.isOwnFolder(own)) ? own : otherFolder(layer, name)
@@ -517,7 +518,7 @@ export async function runCreateTableAs(
           metadata: {},
         }),
       )
-      const layer = await context.gateway.catalog.layer(table.layer)
+      const layer = await context.catalog.layer(table.layer)
       const made = define(place, fields, withLayerDefaults(options, layer, fields, table.name), {})
       const operation = `${words} AS SELECT`
       const parameters = parametersOf(made)

@@ -135,6 +135,11 @@ export class SessionContext {
     return kept === '' ? undefined : this.gateway.past(asOfMs(kept))
   }
 
+  /** The names that a statement changes: in an explicit block they are its own until COMMIT. */
+  changingCatalog(): Promise<Catalog> {
+    return this.openBlock().changingCatalog(this.gateway)
+  }
+
   /** Ends the block that is open, if any. */
   async endBlock(commit: boolean): Promise<void> {
     const block = this.#block

@@ -85,7 +85,7 @@ export class TableChange {
   #state: ChangeState
 
   /** The table's folder does not bear its name: the catalog is told before the log is. */
-  readonly #registration: TableRegistration | undefined
+  readonly registration: TableRegistration | undefined
 
   constructor(
     table: TableName,
@@ -93,7 +93,7 @@ export class TableChange {
     definition: NewTable | null = null,
     registration?: TableRegistration,
   ) {
-    this.#registration = registration
+    this.registration = registration
     this.table = table
     this.base = base
     this.creates = definition !== null
@@ -242,10 +242,11 @@ export class TableChange {
   /**
    * Commits as one version of the table that counts only if the group `group` is decided so.
    *
-   * Fails as `commit`; the log is to be maintained once the group has ended.
+   * Fails as `commit`; the log is to be maintained once the group has ended. `registers` says whether
+   * the catalog is still to be told of the name.
    */
-  async commitIn(gateway: Gateway, group: string): Promise<GroupMember> {
-    const member = await this.#commit(gateway, { tags: groupTags(group) })
+  async commitIn(gateway: Gateway, group: string, registers: boolean): Promise<GroupMember> {
+    const member = await this.#commit(gateway, { tags: groupTags(group), registers })
     assert(member !== null, 'a group has no transaction of an application')
     return member
   }
@@ -255,13 +256,17 @@ export class TableChange {
     {
       tags,
       application,
+      registers = true,
     }: Pick<CommitDescription, 'tags'> & {
       readonly application?: ApplicationTransaction | undefined
+      readonly registers?: boolean
     },
   ): Promise<GroupMember | null> {
     const { adds, removes, reads, operations, metrics, parameters, feeds, isTangled } = this.#state
     // Of a folder without a log, a registration means nothing: it may be left behind.
-    if (this.#registration !== undefined) await gateway.catalog.registerTable(this.#registration)
+    if (registers && this.registration !== undefined) {
+      await gateway.catalog.registerTable(this.registration)
+    }
     const transaction = await this.#begin(gateway.store)
     if (
       application !== undefined &&

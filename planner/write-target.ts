@@ -36,7 +36,8 @@ export async function findTarget(
   if (found?.kind === 'view') {
     throw new SqlError(SqlState.wrongObjectType, refusal(name), { position })
   }
-  const snapshot = found === null ? null : await block.snapshot(found.table.path, gateway)
+  const snapshot =
+    found === null ? null : await block.snapshot(found.table.path, gateway, found.table)
   if (found === null || snapshot === null) {
     const isLater = block.past !== undefined && (await gateway.catalog.resolve(parts, searchPath))
     if (isLater) throw laterRelation(parts).at(position)

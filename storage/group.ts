@@ -14,7 +14,8 @@ export const ROLLBACK_TAG = 'lakegate.rollback'
 /**
  * How a group ended, for good: the first record that is put decides.
  *
- * `tables` are the versions of a group that committed, by the folder of the table.
+ * `tables` are the versions of a group that committed, by the folder of the table, and the number of
+ * its entry of the catalog, if any, under CATALOG_MEMBER.
  */
 export interface GroupDecision {
   readonly decision: 'commit' | 'abort'
@@ -45,6 +46,9 @@ const TRAIL_MAX = 256
 const TIMEOUT_MS = 10_000
 
 const FOLDER = '_lakegate/groups'
+
+/** The catalog's log, which takes part in a group by an entry of it as tables do by a version. */
+export const CATALOG_MEMBER = '_lakegate/catalog'
 
 /** The trail of a replay that begins now. */
 export function emptyTrail(): GroupTrail {

@@ -6,7 +6,7 @@ import type { ObjectStore } from './object-store.js'
 import type { FileBlock } from './file-block.js'
 import { concurrentUpdate } from './errors.js'
 import { FileIndex } from './file-index.js'
-import { type GroupDecision, Groups } from './group.js'
+import { CATALOG_MEMBER, type GroupDecision, Groups } from './group.js'
 import { rollBackCommit } from './group-rollback.js'
 import { loadSnapshot, refreshSnapshot, type Snapshot } from './snapshot.js'
 
@@ -130,6 +130,15 @@ export class SnapshotCache {
       throw concurrentUpdate('transaction')
     }
     return bound < 0 ? null : this.at(tablePath, bound)
+  }
+
+  /** Whether one of the transactions that show in `snapshot` has changed names, too. */
+  async followsNames(snapshot: Snapshot): Promise<boolean> {
+    for (const group of snapshot.groups.versions.keys()) {
+      const decision = await this.groups.decisionOf(group)
+      if (decision?.tables[CATALOG_MEMBER] !== undefined) return true
+    }
+    return false
   }
 
   /** The groups that committed to the table of `newest`, those of long ago left out. */

@@ -163,7 +163,7 @@ function layerOf(relation: Relation): string {
 /**
  * The relation that is to get another name; null when there is none and it may be missing.
  *
- * 0A000 in a block that changes a table; others keep the new name to themselves until COMMIT.
+ * A block keeps the new name to itself until COMMIT.
  */
 async function relationOf(
   { session, statement }: StatementCall,
@@ -175,8 +175,8 @@ async function relationOf(
   if (temporaryTableNamed(session, name) !== undefined) {
     throw notSupported('ALTER of temporary tables')
   }
-  if (session.inExplicitBlock) await session.openBlock().draftCatalog(session.gateway)
-  const found = await session.catalog.resolve(name, session.settings.searchPath())
+  const catalog = await session.changingCatalog()
+  const found = await catalog.resolve(name, session.settings.searchPath())
   if (found?.kind === 'table' && kind === 'OBJECT_VIEW') {
     throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a view`)
   }
@@ -225,7 +225,9 @@ async function comment(call: StatementCall): Promise<Execution> {
   session.requireWritable('COMMENT')
   const text = typeof fields.comment === 'string' && fields.comment !== '' ? fields.comment : null
   const path = session.settings.searchPath()
-  const { catalog } = session
+  const { objtype } = fields
+  const isNamed = objtype === 'OBJECT_SCHEMA' || objtype === 'OBJECT_VIEW'
+  const catalog = isNamed ? await session.changingCatalog() : session.catalog
   switch (fields.objtype) {
     case 'OBJECT_SCHEMA':
       await catalog.comment(stringOf(fields.object) ?? '', null, text)

@@ -13,7 +13,7 @@ import { command, computedColumn, readyRows, textColumn } from '../ready-rows.js
 import type { ResultColumn } from '../result.js'
 import type { SessionContext } from '../session-context.js'
 import { findTarget } from '../write-target.js'
-import { dropLayers, requireNoBlock } from './drop.js'
+import { dropLayers } from './drop.js'
 
 export async function runCatalogCommand(
   session: SessionContext,
@@ -39,7 +39,8 @@ async function createLayer(
 ): Promise<Execution> {
   session.requireWritable('CREATE LAYER')
   try {
-    await session.gateway.catalog.createLayer(name, after, layerDefaults(options))
+    const catalog = await session.changingCatalog()
+    await catalog.createLayer(name, after, layerDefaults(options))
   } catch (thrown) {
     const exists = thrown instanceof SqlError && thrown.sqlState === SqlState.duplicateSchema
     if (!exists || !ifNotExists) throw thrown
@@ -50,8 +51,8 @@ async function createLayer(
 
 async function undropTable(session: SessionContext, name: readonly string[]): Promise<Execution> {
   session.requireWritable('UNDROP TABLE')
-  requireNoBlock(session, 'UNDROP TABLE')
-  await session.gateway.catalog.undropTable(name, session.settings.searchPath())
+  const catalog = await session.changingCatalog()
+  await catalog.undropTable(name, session.settings.searchPath())
   return command('UNDROP TABLE')
 }
 

@@ -14,7 +14,7 @@ async function createSchema({ session, fields }: StatementCall): Promise<Executi
   if (listOf(fields.schemaElts).length > 0) throw notSupported('CREATE SCHEMA with elements')
   const name = String(fields.schemaname ?? '')
   try {
-    await session.catalog.createLayer(name)
+    await (await session.changingCatalog()).createLayer(name)
   } catch (thrown) {
     const exists = thrown instanceof SqlError && thrown.sqlState === SqlState.duplicateSchema
     if (!exists || fields.if_not_exists !== true) throw thrown

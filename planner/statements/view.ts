@@ -28,7 +28,8 @@ async function createView(call: StatementCall): Promise<Execution> {
   }
   const columns = described.columns.map(({ name }, i) => given[i] ?? name)
   requireDistinct(columns)
-  await session.catalog.createView(
+  const catalog = await session.changingCatalog()
+  await catalog.createView(
     {
       layer:
         typeof range.schemaname === 'string'
