@@ -5,6 +5,7 @@ import { Catalog } from '../catalog/catalog.js'
 import { PgCatalog } from '../catalog/pg-catalog.js'
 import { type ShadowPrivileges, superusers } from '../catalog/shadow.js'
 import { AutoCompaction } from '../storage/auto-compaction.js'
+import { ColumnStatistics } from '../storage/column-statistics.js'
 import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { Groups } from '../storage/group.js'
@@ -52,6 +53,7 @@ export class Gateway {
   readonly database: string
   readonly catalog: Catalog
   readonly snapshots: SnapshotCache
+  readonly statistics: ColumnStatistics
   readonly importFiles: ImportFiles
   /** What the system catalogs show of the lake. */
   readonly mirror: LakeMirror = new LakeMirror()
@@ -77,6 +79,7 @@ export class Gateway {
       groups: new Groups(options.store, options.groupTimeoutMs),
       onCreateRolledBack: (path, id) => this.catalog.forgetTable(path, id),
     })
+    this.statistics = new ColumnStatistics(options.store)
     this.importFiles = new ImportFiles(options.copyDirectories ?? [])
     this.appends = new AppendQueue({
       store: options.store,

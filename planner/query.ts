@@ -705,7 +705,9 @@ export async function relationTexts(
   await planned.plan(new Map([...tablePredicates(shared.roots, values), ...(stated ?? [])]))
   const before = planned.scans
   // Of a query in DuckDB's words too little is known.
-  if (joinKeys && stated === undefined) await applyJoinKeys(shared, planned, values, connection)
+  if (joinKeys && stated === undefined) {
+    await applyJoinKeys(shared, planned, values, connection, context.gateway.statistics)
+  }
   const scans = planned.scans.map((scan, id): ScannedTable => {
     const { name: table, feed } = tables[id] as ReferencedTable
     const own = `${table.layer}.${table.name}`
