@@ -35,6 +35,7 @@ import { Transaction } from '../../dist/storage/transaction.js'
 import { vacuumTable } from '../../dist/storage/vacuum.js'
 import { ALTERED, writeBySql } from './altered-tables.mjs'
 import { CHANGED } from './changed-tables.mjs'
+import { CLONED } from './cloned-tables.mjs'
 import { FEEDS, feedDifference, keepFeed } from './feed-tables.mjs'
 import { MADE } from './made-tables.mjs'
 
@@ -425,7 +426,7 @@ for (const [name, table] of Object.entries(TABLES)) {
   if (await check(name)) passed++
   else failed++
 }
-const bySql = { ...ALTERED, ...MADE, ...CHANGED, ...FEEDS }
+const bySql = { ...ALTERED, ...MADE, ...CHANGED, ...CLONED, ...FEEDS }
 if (mode === 'write') await writeBySql(resolve(folder), bySql)
 for (const [name, { rows }] of Object.entries(bySql)) {
   if (mode === 'write') await expect(name, rows)
