@@ -4,14 +4,20 @@ LAKEGATE_UPSERT_SECONDS (5): how long each of them goes on.
 """
 
 import os
+import sys
 import threading
 import time
 
-from checks import check, finish
+# Beside this script lie others that have their drivers' names.
+here = sys.path.pop(0)
+import psycopg2.extras  # noqa: E402, F401
 from sqlalchemy import URL, BigInteger, create_engine, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+sys.path.append(here)
+from checks import check, finish  # noqa: E402
 
 SECONDS = float(os.environ.get("LAKEGATE_UPSERT_SECONDS", "5"))
 KEYS = 12
@@ -32,8 +38,9 @@ def race(driver):
     url = URL.create(f"postgresql+{driver}", os.environ["PGUSER"], os.environ["PGPASSWORD"], os.environ["PGHOST"],
                      int(os.environ["PGPORT"]), os.environ["PGDATABASE"])
     engine = create_engine(url, pool_size=4)
-    Base.metadata.drop_all(engine)
-    Base.metadata.create_all(engine)
+    administration = engine.execution_options(isolation_level="AUTOCOMMIT")
+    Base.metadata.drop_all(administration)
+    Base.metadata.create_all(administration)
     totals = [0] * KEYS
     failures = []
     lock = threading.Lock()
