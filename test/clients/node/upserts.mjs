@@ -31,7 +31,8 @@ async function race(name, table, connect, upsert) {
         const id = (client * 5 + i * 7) % KEYS
         const n = (i % 9) + 1
         try {
-          for (const [key, added] of await upsert(connection, i, id, n)) totals[key] += BigInt(added)
+          for (const [key, added] of await upsert(connection, i, id, n))
+            totals[key] += BigInt(added)
           done++
         } catch (error) {
           failures.push(error.cause?.code ?? error.code ?? String(error))
@@ -73,7 +74,8 @@ await race('node-postgres', 'upserts_node', plain, async (client, i, id, n) => {
   else {
     // In a block it is the client who begins again.
     const other = (id + 1) % KEYS
-    const text = 'INSERT INTO silver.upserts_node AS t VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET n = t.n + EXCLUDED.n'
+    const text =
+      'INSERT INTO silver.upserts_node AS t VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET n = t.n + EXCLUDED.n'
     for (;;) {
       try {
         await client.query('BEGIN')
@@ -104,7 +106,7 @@ await race(
     const { connection, close } = await plain()
     return { connection: drizzle(connection), close }
   },
-  async (db, i, id, n) => {
+  async (db, _i, id, n) => {
     await db
       .insert(upserts)
       .values({ id, n })
