@@ -1,7 +1,7 @@
-/** Builds dist/: the TypeScript sources by tsc; `--if-stale` skips what is up to date. */
+/** Builds dist/: the TypeScript sources by tsc, the encoder's WASM by asc; `--if-stale` skips what is up to date. */
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -19,8 +19,19 @@ const sources = [
 
 if (!process.argv.includes('--if-stale') || isStale()) {
   run('tsc', ['-p', '.'])
-  mkdirSync(join(root, 'dist'), { recursive: true })
+  run('asc', [
+    'server/encoder/main.ts',
+    '-O3',
+    '--noAssert',
+    '--runtime',
+    'stub',
+    '--outFile',
+    'dist/server/encoder.wasm',
+  ])
   writeFileSync(stamp, '')
+  // What system catalogs are answered from is prepared now, so that no start waits for it.
+  const { templateFolder } = await import('./dist/catalog/shadow-template.js')
+  await templateFolder()
 }
 
 function isStale() {

@@ -1,6 +1,6 @@
 /** Catalog: the names of the lake - layers, the tables found in them, and the views kept beside them. */
 
-import { SqlError, SqlState } from '../storage/errors.js'
+import { assert, SqlError, SqlState } from '../storage/errors.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { type Layer, type LayerAction, type LayerDefaults, Layers } from './layer.js'
 import { type RegistrationAction, Registrations, type TableRegistration } from './registration.js'
@@ -88,6 +88,7 @@ const ATTEMPTS = 20
 export class Catalog {
   readonly #store: ObjectStore
   readonly #tableId: (path: string) => Promise<string | null>
+  readonly #onChange: () => void
   readonly #views = new Map<string, View>()
   /** Dropped tables by `path id`, the newest last. */
   readonly #dropped = new Map<string, DroppedTable>()
@@ -96,12 +97,22 @@ export class Catalog {
   /** Comments on layers and views, by their keys. */
   readonly #comments = new Map<string, string>()
   #next = 0
+  /** Every entry so far with its time. */
+  readonly #entries: { readonly action: CatalogAction; readonly timestampMs: number }[] = []
   /** Of a draft: what it keeps to itself until `publish`. */
   #staged: StagedAction[] | undefined
+  /** Of a catalog of the past: whose entries it has, up to when. Only tables that `tableId` knows were there. */
+  #past: { readonly of: Catalog; readonly timestampMs: number } | undefined
+  #loading: Promise<void> | undefined
 
-  /** `tableId` answers the id in a table's newest metadata. */
-  constructor(store: ObjectStore, tableId: (path: string) => Promise<string | null>) {
+  /** `tableId` answers the id in a table's newest metadata; `onChange` hears of every new entry. */
+  constructor(
+    store: ObjectStore,
+    tableId: (path: string) => Promise<string | null>,
+    onChange: () => void = () => {},
+  ) {
     this.#store = store
+    this.#onChange = onChange
     this.#tableId = tableId
   }
 
@@ -148,7 +159,9 @@ export class Catalog {
   }
 
   async #isTable({ path }: TableName): Promise<boolean> {
-    return (await this.#hasLog(path)) && !(await this.#isDropped(path))
+    if (!(await this.#hasLog(path))) return false
+    if (this.#past !== undefined && (await this.#tableId(path)) === null) return false
+    return !(await this.#isDropped(path))
   }
 
   async #hasLog(path: string): Promise<boolean> {
@@ -442,11 +455,37 @@ export class Catalog {
    * further changes to itself until `publish`.
    */
   async draft(staged: readonly StagedAction[] = []): Promise<Catalog> {
-    const made = new Catalog(this.#store, this.#tableId)
+    const made = new Catalog(this.#store, this.#tableId, this.#onChange)
     await made.#replay()
     made.#staged = []
     for (const one of staged) made.#stage(one)
     return made
+  }
+
+  /**
+   * The names as they were at `timestampMs` (milliseconds since 1970); it never changes.
+   *
+   * `tableId` answers the id in a table's metadata at that time, null when there was no such table.
+   * The time of a change is that of its entry in the store, and never before that of the one before.
+   */
+  at(timestampMs: number, tableId: (path: string) => Promise<string | null>): Catalog {
+    const past = new Catalog(this.#store, tableId)
+    past.#past = { of: this, timestampMs }
+    return past
+  }
+
+  async #load({
+    of,
+    timestampMs,
+  }: {
+    readonly of: Catalog
+    readonly timestampMs: number
+  }): Promise<void> {
+    await of.#replay()
+    for (const entry of of.#entries) {
+      if (entry.timestampMs > timestampMs) break
+      this.#perform(entry.action, 'the past')
+    }
   }
 
   /** Makes a draft's changes the lake's, all in one entry; the errors of each if it cannot be any more. */
@@ -459,7 +498,10 @@ export class Catalog {
         await one.validate(newest)
         newest.#stage(one)
       }
-      if (await newest.#put({ all: staged.map(({ action }) => action) })) return
+      if (await newest.#put({ all: staged.map(({ action }) => action) })) {
+        this.#onChange()
+        return
+      }
     }
     throw contended()
   }
@@ -475,6 +517,7 @@ export class Catalog {
   }
 
   async #commit(action: CatalogAction, validate: StagedAction['validate']): Promise<void> {
+    assert(this.#past === undefined, 'the past does not change')
     if (this.#staged !== undefined) {
       await validate(this)
       this.#stage({ action, validate })
@@ -494,16 +537,25 @@ export class Catalog {
   async #replay(): Promise<void> {
     // A draft stays as it began: its transaction sees one catalog.
     if (this.#staged !== undefined) return
+    if (this.#past !== undefined) {
+      this.#loading ??= this.#load(this.#past)
+      return this.#loading
+    }
     for (;;) {
       const version = this.#next
-      const bytes = await this.#store.read(entryPath(version))
-      if (bytes === null || this.#next !== version) return
-      this.#apply(new TextDecoder().decode(bytes), entryPath(version))
+      const path = entryPath(version)
+      const bytes = await this.#store.read(path)
+      if (bytes === null) return
+      const modifiedMs = (await this.#store.stat(path))?.modifiedMs ?? 0
+      // Somebody else was faster with this one.
+      if (this.#next !== version) continue
+      this.#apply(new TextDecoder().decode(bytes), path, modifiedMs)
       this.#next = version + 1
+      this.#onChange()
     }
   }
 
-  #apply(text: string, path: string): void {
+  #apply(text: string, path: string, modifiedMs: number): void {
     let action: CatalogAction
     try {
       action = JSON.parse(text) as CatalogAction
@@ -513,6 +565,8 @@ export class Catalog {
       })
     }
     this.#perform(action, path)
+    const previousMs = this.#entries.at(-1)?.timestampMs ?? 0
+    this.#entries.push({ action, timestampMs: Math.max(modifiedMs, previousMs) })
   }
 
   #perform(action: CatalogAction, path: string): void {

@@ -6,6 +6,8 @@ import { SqlError, SqlState } from '../storage/errors.js'
 /** Settings of the gateway itself, under the prefix `lakegate`. */
 export const LAKE_SETTINGS: readonly Setting[] = [
   ...category('Lakegate / Query Planning', [
+    // The moment at which all tables and names are read; '' is now.
+    text('lakegate.as_of', ''),
     // Whether keys of small tables are read beforehand to leave out files of large ones.
     bool('lakegate.join_pruning', 'on'),
   ]),
@@ -25,7 +27,7 @@ export const LAKE_SETTINGS: readonly Setting[] = [
   ...category('Lakegate / Writing', [
     // Whether INSERT OVERWRITE replaces the whole table or the partitions it writes to.
     choice('lakegate.partition_overwrite_mode', 'static', ['static', 'dynamic']),
-    // Whether INSERT adds columns that the table lacks.
+    // Whether INSERT and MERGE add columns that the table lacks.
     bool('lakegate.schema_evolution', 'off'),
   ]),
 ]

@@ -1,115 +1,340 @@
 /** PgCatalog: pg_catalog and information_schema, answered by PostgreSQL itself in a process of its own. */
 
 import { type ChildProcess, fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { LRUCache } from 'lru-cache'
+import type { Cancellation } from '../storage/cancellation.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-import type { CatalogRequest, CatalogResponse } from './pg-catalog-process.js'
+import type { CatalogAnswer, CatalogRequest, CatalogResponse, WireError } from './catalog-wire.js'
+import type { ShadowChange } from './shadow.js'
+import { builtFolder, copyTemplate } from './shadow-template.js'
 
-/** What a catalog query gives. */
-export type CatalogAnswer = Extract<CatalogResponse, { rows: unknown }>
+/** What the shadow is made of, and when it changes. */
+export interface ShadowSource {
+  readonly version: number
+  /** What a shadow of version `since` lacks, null for one that is empty; null when nothing. */
+  changeSince(since: number | null): ShadowChange | null
+}
+
+/** A statement for the catalogs. */
+export interface CatalogQuery
+  extends Pick<CatalogRequest, 'own' | 'session' | 'parameterOids' | 'parameters' | 'formats'> {
+  readonly sql: string
+  /** Whether the answer depends on nothing but this and the shadow, so that it may be kept. */
+  readonly isStable: boolean
+}
 
 /** A catalog query that takes longer is taken to hang; its process is replaced. */
-const TIMEOUT_MS = 20_000
+const TIMEOUT_MS = 30_000
+
+/** How long the process goes on with a statement that nobody waits for any more. */
+const GRACE_MS = 1000
+
+/** How often a process that works on a statement is looked at. */
+const WATCH_MS = 500
+
+/** Bytes of answers that are kept. */
+const CACHE_BYTES = 16 * 1024 * 1024
+
+interface Job {
+  readonly query: CatalogQuery | null
+  resolve: (answer: CatalogAnswer | null) => void
+  reject: (error: unknown) => void
+  /** Processes that have ended under it. */
+  attempts: number
+  abandoned: boolean
+}
+
+/** One process, its folder, and how far its shadow has come. */
+class Worker {
+  readonly folder: string
+  readonly child: ChildProcess
+  readonly ready: Promise<void>
+  version: number | null = null
+
+  constructor(folder: string, database: string, onMessage: (response: CatalogResponse) => void) {
+    this.folder = folder
+    this.child = fork(join(builtFolder(), 'pg-catalog-process.js'), [folder, database], {
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      serialization: 'advanced',
+    })
+    this.ready = new Promise<void>((resolve, reject) => {
+      this.child.on('message', (message: 'ready' | CatalogResponse) => {
+        if (message === 'ready') resolve()
+        else onMessage(message)
+      })
+      this.child.on('exit', () => reject(crashed('the catalog process has ended')))
+      this.child.on('error', () => reject(crashed('the catalog process could not be started')))
+    })
+    this.ready.catch(() => {})
+  }
+
+  /** Whether the process has been stopped from outside, as far as the system tells. */
+  async isStopped(): Promise<boolean> {
+    const stat = await readFile(`/proc/${this.child.pid}/stat`, 'utf8').catch(() => '')
+    return /^\S+ \(.*\) [Tt] /s.test(stat)
+  }
+
+  end(): void {
+    this.child.kill('SIGKILL')
+    void rm(this.folder, { recursive: true, force: true }).catch(() => {})
+  }
+}
 
 /**
  * A PostgreSQL (PGlite) that holds empty tables of the lake's shape.
  *
- * Started by the first catalog query; a crash or a hang costs that query an error and the next one
- * a new start. Queries of users never wait for it.
+ * Statements run one after another. A process that ends in the middle of one, or is stopped, is
+ * replaced and the statement run again, once; one that takes too long costs its statement an
+ * error. The folder for the next process is kept ready. Queries over the lake never wait for it.
  */
 export class PgCatalog {
-  #child: ChildProcess | undefined
-  #ready: Promise<void> | undefined
-  #mirrored: string | null = null
+  readonly #database: string
+  readonly #source: ShadowSource
+  readonly #jobs: Job[] = []
+  readonly #answers = new LRUCache<string, CatalogAnswer>({
+    maxSize: CACHE_BYTES,
+    sizeCalculation: (answer, key) => key.length * 2 + sizeOf(answer),
+  })
+  #worker: Promise<Worker> | undefined
+  #current: Worker | undefined
+  #spare: Promise<string> | undefined
+  #answered: ((response: CatalogResponse | SqlError) => void) | undefined
+  #isRunning = false
+  #closed = false
   #nextId = 1
-  readonly #waiting = new Map<
-    number,
-    { resolve: (answer: CatalogResponse) => void; reject: (error: unknown) => void }
-  >()
+
+  constructor(database: string, source: ShadowSource) {
+    this.#database = database
+    this.#source = source
+  }
+
+  /** The process that answers now, if one runs; for tests and metrics. */
+  get processId(): number | undefined {
+    return this.#current?.child.pid
+  }
+
+  /** Starts the process and fills the shadow, so that the first statement need not wait. */
+  async warm(): Promise<void> {
+    await new Promise<CatalogAnswer | null>((resolve, reject) => {
+      this.#jobs.push({ query: null, resolve, reject, attempts: 0, abandoned: false })
+      void this.#run()
+    })
+  }
 
   /**
-   * Runs (or only describes) `sql` over a shadow made by `mirror`, with `session` in force.
+   * Runs a statement, or only describes it.
    *
-   * Throws PostgreSQL's own errors with their codes; 57P02 when the process ended or hung.
+   * Throws PostgreSQL's own errors with their codes; 57P02 when the process ended twice, 57014 when
+   * it took too long or `cancellation` came.
    */
-  async query(
-    request: Omit<CatalogRequest, 'id' | 'mirror'>,
-    mirror: string,
-  ): Promise<CatalogAnswer> {
-    await this.#start()
-    const id = this.#nextId++
-    const sent = this.#mirrored === mirror ? null : mirror
-    const answer = await new Promise<CatalogResponse>((resolve, reject) => {
-      const timer = setTimeout(
-        () => this.#stop('the catalog process did not answer in time'),
-        TIMEOUT_MS,
-      )
-      const done =
-        <T>(settle: (value: T) => void) =>
-        (value: T): void => {
-          clearTimeout(timer)
-          this.#waiting.delete(id)
-          settle(value)
-        }
-      this.#waiting.set(id, { resolve: done(resolve), reject: done(reject) })
-      this.#child?.send({ ...request, id, mirror: sent } satisfies CatalogRequest)
+  async query(query: CatalogQuery, cancellation?: Cancellation): Promise<CatalogAnswer> {
+    const key = query.isStable ? keyOf(query, this.#source.version) : null
+    const kept = key === null ? undefined : this.#answers.get(key)
+    if (kept !== undefined) return kept
+    cancellation?.check()
+    const version = this.#source.version
+    const answer = await new Promise<CatalogAnswer | null>((resolve, reject) => {
+      const job: Job = { query, resolve, reject, attempts: 0, abandoned: false }
+      const unregister = cancellation?.onCancel((reason) => {
+        job.abandoned = true
+        reject(reason)
+      })
+      job.resolve = (given) => {
+        unregister?.()
+        resolve(given)
+      }
+      job.reject = (thrown) => {
+        unregister?.()
+        reject(thrown)
+      }
+      this.#jobs.push(job)
+      void this.#run()
     })
-    if ('rows' in answer) {
-      this.#mirrored = mirror
-      return answer
-    }
-    this.#mirrored = null
-    const known = Object.values(SqlState).find((state) => state === answer.code)
-    throw new SqlError(known ?? SqlState.internalError, answer.message, {
-      position: answer.position ?? undefined,
-    })
+    if (answer === null) throw crashed('the catalog process did not answer')
+    if (key !== null && version === this.#source.version) this.#answers.set(key, answer)
+    return answer
   }
 
   /** Ends the process. */
   close(): void {
-    this.#stop('the gateway is closing')
+    this.#closed = true
+    this.#replace(crashed('the gateway is closing'))
+    for (const job of this.#jobs.splice(0)) job.reject(crashed('the gateway is closing'))
+    void this.#spare
+      ?.then((folder) => rmSync(folder, { recursive: true, force: true }))
+      .catch(() => {})
   }
 
-  #start(): Promise<void> {
-    this.#ready ??= new Promise<void>((resolve, reject) => {
-      const child = fork(fileURLToPath(processUrl()), {
-        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-        serialization: 'advanced',
-      })
-      this.#child = child
-      const timer = setTimeout(() => this.#stop('the catalog process did not start'), 60_000)
-      child.on('message', (message: 'ready' | CatalogResponse) => {
-        if (message === 'ready') {
-          clearTimeout(timer)
-          resolve()
-        } else this.#waiting.get(message.id)?.resolve(message)
-      })
-      child.on('exit', () => {
-        clearTimeout(timer)
-        if (this.#child === child) this.#stop('the catalog process has ended')
-        reject(crashed('the catalog process has ended'))
-      })
+  async #run(): Promise<void> {
+    if (this.#isRunning) return
+    this.#isRunning = true
+    try {
+      for (let job = this.#jobs.shift(); job !== undefined; job = this.#jobs.shift()) {
+        if (job.abandoned) continue
+        try {
+          job.resolve(await this.#answer(job))
+        } catch (thrown) {
+          job.reject(thrown)
+        }
+      }
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  async #answer(job: Job): Promise<CatalogAnswer | null> {
+    for (;;) {
+      const response = await this.#ask(job)
+      if (response instanceof SqlError) {
+        if (response.sqlState !== SqlState.crashShutdown || this.#closed || ++job.attempts > 1) {
+          throw response
+        }
+      } else if ('answer' in response) return response.answer
+      else if (response.isShadow) {
+        // What is half applied is rolled back, but a shadow that cannot follow is made anew.
+        const error = sqlError(response.error)
+        this.#replace(error)
+        if (++job.attempts > 1) throw error
+      } else throw sqlError(response.error)
+    }
+  }
+
+  async #ask(job: Job): Promise<CatalogResponse | SqlError> {
+    let worker: Worker
+    try {
+      worker = await this.#start()
+    } catch (thrown) {
+      this.#worker = undefined
+      return thrown instanceof SqlError
+        ? thrown
+        : crashed(`the catalog process did not start: ${String(thrown)}`)
+    }
+    const { version } = this.#source
+    const change = this.#source.changeSince(worker.version)
+    const id = this.#nextId++
+    const response = await new Promise<CatalogResponse | SqlError>((resolve) => {
+      const sentMs = Date.now()
+      let abandonedMs: number | undefined
+      const watch = setInterval(() => {
+        const now = Date.now()
+        if (job.abandoned) abandonedMs ??= now
+        if (now - sentMs > TIMEOUT_MS) {
+          this.#replace(
+            new SqlError(
+              SqlState.queryCanceled,
+              'canceling statement: the system catalogs did not answer in time',
+            ),
+          )
+        } else if (abandonedMs !== undefined && now - abandonedMs > GRACE_MS) {
+          this.#replace(crashed('the statement was abandoned'))
+        } else {
+          void worker.isStopped().then((stopped) => {
+            if (stopped && this.#current === worker)
+              this.#replace(crashed('the catalog process was stopped'))
+          })
+        }
+      }, WATCH_MS)
+      this.#answered = (given) => {
+        if (!(given instanceof SqlError) && given.id !== id) return
+        clearInterval(watch)
+        this.#answered = undefined
+        resolve(given)
+      }
+      const { query } = job
+      worker.child.send(
+        {
+          id,
+          change,
+          own: query?.own ?? null,
+          session: query?.session ?? '',
+          sql: query?.sql ?? null,
+          parameterOids: query?.parameterOids ?? [],
+          parameters: query?.parameters ?? [],
+          formats: query?.formats ?? [],
+        } satisfies CatalogRequest,
+        () => {},
+      )
     })
-    this.#ready.catch(() => {})
-    return this.#ready
+    if (!(response instanceof SqlError) && !('error' in response && response.isShadow)) {
+      worker.version = version
+    }
+    return response
   }
 
-  #stop(why: string): void {
-    const child = this.#child
-    this.#child = undefined
-    this.#ready = undefined
-    this.#mirrored = null
-    child?.kill('SIGKILL')
-    for (const { reject } of [...this.#waiting.values()]) reject(crashed(why))
+  #start(): Promise<Worker> {
+    this.#worker ??= this.#open()
+    return this.#worker
+  }
+
+  async #open(): Promise<Worker> {
+    const folder = await (this.#spare ?? makeFolder())
+    this.#spare = undefined
+    if (this.#closed) {
+      await rm(folder, { recursive: true, force: true })
+      throw crashed('the gateway is closing')
+    }
+    const worker = new Worker(folder, this.#database, (response) => this.#answered?.(response))
+    this.#current = worker
+    worker.child.on('exit', () => {
+      if (this.#current === worker) this.#replace(crashed('the catalog process has ended'))
+    })
+    const timer = setTimeout(() => worker.child.kill('SIGKILL'), 2 * TIMEOUT_MS)
+    try {
+      await worker.ready
+    } finally {
+      clearTimeout(timer)
+    }
+    this.#spare = makeFolder()
+    this.#spare.catch(() => {
+      this.#spare = undefined
+    })
+    return worker
+  }
+
+  /** Ends the process that runs; what it works on gets `why`, and the next statement another process. */
+  #replace(why: SqlError): void {
+    const worker = this.#current
+    this.#current = undefined
+    this.#worker = undefined
+    worker?.end()
+    this.#answered?.(why)
   }
 }
 
-/** The built process; tests run the sources, whose process is the one in dist too. */
-function processUrl(): URL {
-  const here = import.meta.url
-  return here.endsWith('.ts')
-    ? new URL('../dist/catalog/pg-catalog-process.js', here)
-    : new URL('./pg-catalog-process.js', here)
+async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'lakegate-catalog-'))
+  await copyTemplate(folder)
+  return folder
+}
+
+function keyOf(query: CatalogQuery, version: number): string {
+  const { own, session, sql, parameterOids, parameters, formats } = query
+  const values = parameters.map(({ bytes, format }) => [
+    format,
+    bytes === null ? null : Buffer.from(bytes).toString('base64'),
+  ])
+  return JSON.stringify([version, session, sql, parameterOids, values, formats, own])
+}
+
+function sizeOf({ columns, rows }: CatalogAnswer): number {
+  return rows.reduce(
+    (sum, one) => sum + ('bytes' in one ? one.bytes.byteLength : 500),
+    500 + columns.length * 200,
+  )
+}
+
+/** PostgreSQL's error as one of this gateway's. */
+export function sqlError(error: WireError): SqlError {
+  // PostgreSQL's own codes are passed on, those this gateway never raises itself too.
+  return new SqlError(error.code as SqlState, error.message, {
+    detail: error.detail,
+    hint: error.hint,
+    position: error.position,
+  })
 }
 
 function crashed(why: string): SqlError {

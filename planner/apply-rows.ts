@@ -11,11 +11,11 @@ import type { DataFile } from '../storage/file-index.js'
 import { and, type Predicate, UNKNOWN } from '../storage/predicate.js'
 import { planScan, type Scan } from '../storage/scan.js'
 import { FILE_COLUMN, identifiedRelation, ROW_COLUMN } from '../storage/scan-relation.js'
+import { withNewColumns } from '../storage/schema-evolution.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { type DeletionPolicy, fateOf, type FileFate } from '../storage/file-fate.js'
 import { fileRowCounts } from '../storage/file-rows.js'
-import { nextIdentity, withHighWaterMarks } from '../storage/identity-column.js'
-import type { NewTable } from '../storage/new-table.js'
+import { identityMark, nextIdentity, withHighWaterMarks } from '../storage/identity-column.js'
 import { uniqueNames } from './query-names.js'
 import { replaceMarkers } from './analysis.js'
 import { writeChangedFiles } from './changed-files.js'
@@ -256,7 +256,6 @@ class RowChangeWork {
     const { context } = this.#call
     const { store } = context.gateway
     const predicate = await this.#withSource(plan, texts, asked)
-    const definition = await this.#counted(plan)
     const candidates = planScan(this.snapshot, predicate)
     const target = await identifiedRelation(store, this.#connection, candidates)
     await this.#make(this.#stage, plan.sql, (id) =>
@@ -264,10 +263,15 @@ class RowChangeWork {
     )
     if (plan.refusesRepeats) await this.#refuseRepeats()
     const fates = await this.#fates(target.files)
+    const grown = withNewColumns(this.snapshot, plan.newFields ?? [])
+    const marks = new Map([...(await this.#counted(plan)), ...(await this.#drawn(plan))])
+    const definition =
+      grown === this.snapshot && marks.size === 0 ? undefined : withHighWaterMarks(grown, marks)
     const files = await writeChangedFiles({
       store,
       connection: this.#connection,
       snapshot: this.snapshot,
+      grown,
       stage: this.#stage,
       fates,
       makesRows: this.#kind.operation !== 'DELETE',
@@ -332,10 +336,10 @@ class RowChangeWork {
     return and([asked, await keyRange(this.#connection, source, this.#call.values)])
   }
 
-  /** The table with what its identity columns have handed out to the source's rows. */
-  async #counted({ source, identities }: RowChangePlan): Promise<NewTable | undefined> {
-    if (source === undefined || identities === undefined || identities.size === 0) return undefined
+  /** What identity columns have handed out to the source's rows: the last number of each. */
+  async #counted({ source, identities }: RowChangePlan): Promise<ReadonlyMap<string, bigint>> {
     const marks = new Map<string, bigint>()
+    if (source === undefined || identities === undefined) return marks
     for (const [name, { identity, column }] of identities) {
       const last = identity.step > 0n ? 'max' : 'min'
       const [row] = await this.#connection.query(`SELECT ${last}(${column}) FROM ${source.table}`)
@@ -344,7 +348,19 @@ class RowChangeWork {
         identity.step > 0n ? mark >= nextIdentity(identity) : mark <= nextIdentity(identity)
       if (typeof given === 'bigint' && isBeyond(given)) marks.set(name, given)
     }
-    return marks.size === 0 ? undefined : withHighWaterMarks(this.snapshot, marks)
+    return marks
+  }
+
+  /** What rows of the stage have drawn from identity columns: the last number of each. */
+  async #drawn({ drawn }: RowChangePlan): Promise<ReadonlyMap<string, bigint>> {
+    const marks = new Map<string, bigint>()
+    for (const [name, { identity, counter }] of drawn ?? []) {
+      const [row] = await this.#connection.query(`SELECT max(${counter}) FROM ${this.#stage}`)
+      const count = row?.[0] as bigint | null | undefined
+      if (typeof count !== 'bigint') continue
+      marks.set(name, identityMark(identity, count))
+    }
+    return marks
   }
 
   async #make(name: string, sql: string, textOf: (id: number) => string): Promise<void> {

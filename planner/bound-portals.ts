@@ -13,6 +13,8 @@ const PORTALS_MAX = 10_000
 export interface BoundPortal {
   readonly prepared: PreparedStatement
   readonly values: readonly EngineValue[]
+  /** Format codes of the result as Bind has them: none, one for all columns, or one for each. */
+  readonly formats: readonly (0 | 1)[]
   portal: Portal | null
   /** Executed already, and without rows to pull. */
   finished: boolean
@@ -26,6 +28,10 @@ export class BoundPortals implements TransactionalState {
     return this.#portals.has(name)
   }
 
+  find(name: string): BoundPortal | undefined {
+    return this.#portals.get(name)
+  }
+
   /** 34000 when there is none of that name. */
   get(name: string): BoundPortal {
     const bound = this.#portals.get(name)
@@ -33,11 +39,16 @@ export class BoundPortals implements TransactionalState {
     throw new SqlError(SqlState.invalidCursorName, `portal "${name}" does not exist`)
   }
 
-  add(name: string, prepared: PreparedStatement, values: readonly EngineValue[]): void {
+  add(
+    name: string,
+    prepared: PreparedStatement,
+    values: readonly EngineValue[],
+    formats: readonly (0 | 1)[],
+  ): void {
     if (this.#portals.size >= PORTALS_MAX) {
       throw new SqlError(SqlState.configurationLimitExceeded, 'too many portals')
     }
-    this.#portals.set(name, { prepared, values, portal: null, finished: false })
+    this.#portals.set(name, { prepared, values, formats, portal: null, finished: false })
   }
 
   async delete(name: string): Promise<void> {

@@ -1,32 +1,50 @@
 /** CatalogQuery: statements over pg_catalog and information_schema, relayed to a real PostgreSQL. */
 
-import { Oid, type PgType, pgType } from '../catalog/pg-types.js'
+import type { CatalogAnswer, RawParameter } from '../catalog/catalog-wire.js'
 import { isCatalogRelation } from '../catalog/pg-catalog.js'
+import { Oid, type PgType, pgType } from '../catalog/pg-types.js'
 import type { Settings } from '../catalog/settings.js'
 import { SESSION_SETTINGS_NAME } from '../catalog/settings-overlay.js'
+import type { ShadowChange } from '../catalog/shadow.js'
+import { ACTIVITY_NAME, FACTS_NAME, LOCKS_NAME } from '../catalog/shadow-overlay-names.js'
+import type { Cancellation } from '../storage/cancellation.js'
 import { quoteIdentifier, quoteLiteral } from '../storage/engine.js'
 import { type EngineType, scalarType } from '../storage/engine-type.js'
 import type { EngineValue, Scalar } from '../storage/engine-value.js'
-import { SqlError, SqlState } from '../storage/errors.js'
-import { identityOf } from '../storage/identity-column.js'
-import type { DataType, StructField } from '../storage/schema.js'
-import type { Snapshot } from '../storage/snapshot.js'
+import { SqlError } from '../storage/errors.js'
 import type { Gateway } from './gateway.js'
+import type { MirrorSource } from './lake-mirror.js'
 import type { ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
+import { notSupported } from './refusal.js'
+import { RelayedRows } from './relayed-rows.js'
 import type { ResultColumn } from './result.js'
 import { ReadySource } from './row-source.js'
 import { SourceText } from './source-text.js'
 import { namesOf, type Node, nodeOf, walk } from './syntax-tree.js'
 import { collectTableReferences } from './table-references.js'
-import { postgresText } from './stored-text.js'
-import { constraintsOf } from './target-table.js'
 
 /** What a catalog query needs of its session. */
 export interface CatalogSession {
-  readonly searchPath: readonly string[]
+  readonly gateway: Gateway
+  /** The role that has logged in. */
+  readonly user: string
   readonly settings: Settings
   readonly hasTemporaryTable: (name: string) => boolean
+  readonly mirrorSource: MirrorSource
+  /** What only this session sees, over a shadow that is up to date. */
+  readonly ownRelations: () => ShadowChange | null
+  /** What functions about the session answer, by the setting that hands it over, as JSON. */
+  readonly handovers: ReadonlyMap<string, () => string>
+}
+
+/** How a catalog query is to be answered. */
+export interface CatalogCall {
+  readonly cancellation?: Cancellation
+  /** Types of the parameters; 0 and absent ones are inferred. */
+  readonly oids?: readonly number[]
+  /** Format codes of the result; undefined when both formats may be wanted. */
+  readonly formats?: readonly (0 | 1)[] | undefined
 }
 
 /** Which engine a statement's relations belong to; 'none' when it names none. */
@@ -46,10 +64,7 @@ export function routeOf(statement: ParsedStatement, session: CatalogSession): Ro
   )
   if (catalog.length === 0) return 'lake'
   if (catalog.length === references.length) return 'catalog'
-  throw new SqlError(
-    SqlState.featureNotSupported,
-    'joining system catalogs with tables of the lake is not supported',
-  )
+  throw notSupported('joining system catalogs with tables of the lake')
 }
 
 /** As routeOf, by the relations alone, for a statement that no temporary table is asked about. */
@@ -81,16 +96,18 @@ function callsSystemFunction(tree: Node): boolean {
 /** Types of parameters and columns, without executing. */
 export async function describeCatalogQuery(
   statement: ParsedStatement,
-  gateway: Gateway,
   session: CatalogSession,
+  oids: readonly number[] = [],
 ): Promise<{
   readonly parameterTypes: readonly PgType[]
   readonly columns: readonly ResultColumn[]
+  readonly isRelayed: true
 }> {
-  const answer = await ask(statement, [], gateway, session, true)
+  const answer = await ask(statement, [], session, { oids }, [])
   return {
     parameterTypes: answer.parameterOids.map(pgType),
-    columns: answer.columns.map(({ name, oid }) => columnOf(name, oid)),
+    columns: columnsOf(answer),
+    isRelayed: true,
   }
 }
 
@@ -98,33 +115,51 @@ export async function describeCatalogQuery(
 export async function openCatalogQuery(
   statement: ParsedStatement,
   values: readonly EngineValue[],
-  gateway: Gateway,
   session: CatalogSession,
+  call: CatalogCall,
 ): Promise<Extract<Execution, { kind: 'rows' }>> {
-  const answer = await ask(statement, values, gateway, session, false)
-  const columns = answer.columns.map(({ name, oid }) => columnOf(name, oid))
-  const rows = answer.rows.map((row) =>
-    row.map((text, i) => (text === null ? null : scalarOf(text, columns[i]?.engineType))),
-  )
+  const { formats } = call
+  const wanted = formats === undefined ? BOTH : [formats.length === 0 ? TEXT : formats]
+  const answer = await ask(statement, values, session, call, wanted)
+  const rows = new RelayedRows(answer.columns.length, answer.rowCount, answer.rows)
   return {
     kind: 'rows',
-    columns,
-    source: ReadySource.ofRows(rows),
+    columns: columnsOf(answer),
+    source: new ReadySource(
+      answer.rowCount === 0 ? [] : [{ kind: 'relayed', rows, from: 0, to: answer.rowCount }],
+    ),
     tag: (rowCount) => `SELECT ${rowCount}`,
   }
 }
+
+const TEXT = [0] as const
+const BOTH = [[0], [1]] as const
 
 /** Executes and answers the rows as PostgreSQL's text. */
 export async function catalogRows(
   statement: ParsedStatement,
   values: readonly EngineValue[],
-  gateway: Gateway,
   session: CatalogSession,
+  cancellation?: Cancellation,
 ): Promise<readonly (readonly (string | null)[])[]> {
-  return (await ask(statement, values, gateway, session, false)).rows
+  const call = cancellation === undefined ? {} : { cancellation }
+  return textRows(await ask(statement, values, session, call, [TEXT]))
 }
 
-/** Settings that shape what PostgreSQL prints. */
+function textRows(answer: CatalogAnswer): readonly (readonly (string | null)[])[] {
+  const { rowCount } = answer
+  const rows = new RelayedRows(answer.columns.length, rowCount, answer.rows)
+  const columns = answer.columns.map((_, i) => rows.column(i, 0, 0, rowCount))
+  const utf8 = new TextDecoder()
+  return Array.from({ length: rowCount }, (_, row) =>
+    columns.map(({ bytes, starts, ends }) => {
+      const start = starts[row] ?? -1
+      return start < 0 ? null : utf8.decode(bytes.subarray(start, ends[row]))
+    }),
+  )
+}
+
+/** Settings that shape what PostgreSQL prints and reads. */
 const STYLE_SETTINGS = [
   'timezone',
   'datestyle',
@@ -133,43 +168,78 @@ const STYLE_SETTINGS = [
   'bytea_output',
 ]
 
-/** Statements that may ask for settings, by the names they would have to use. */
-const MENTIONS_SETTINGS = /settings|current_setting|set_config/i
+/** What statements have to mention to be handed what it takes. */
+const HANDED_OVER: readonly (readonly [mentioned: RegExp, name: string])[] = [
+  [/settings|current_setting|set_config/i, SESSION_SETTINGS_NAME],
+  [
+    /pg_backend_pid|inet_(?:client|server)|postmaster_start|conf_load|database_size|tablespace_size|txid|xact_id/i,
+    FACTS_NAME,
+  ],
+  [/pg_stat_(?:get_)?(?:activity|ssl|gssapi|backend|replication)|blocking_pids/i, ACTIVITY_NAME],
+  [/pg_lock/i, LOCKS_NAME],
+]
 
-/** SET commands that put the session's path and settings in force for the statement that follows. */
-function prelude(statement: ParsedStatement, { searchPath, settings }: CatalogSession): string {
-  const path = searchPath.map(quoteIdentifier).join(', ')
-  const commands = [
-    `SET search_path = ${path === '' ? "''" : path}`,
-    ...STYLE_SETTINGS.map((name) => `SET ${name} = ${quoteLiteral(settings.get(name))}`),
-  ]
-  if (MENTIONS_SETTINGS.test(statement.source)) {
-    commands.push(`SET ${SESSION_SETTINGS_NAME} = ${quoteLiteral(JSON.stringify(settings.rows()))}`)
+/** Words of answers that may be others a moment later. */
+const VOLATILE =
+  /\b(?:now|\w*timestamp|timeofday|current_(?:time|date)|localtime|\w*random\w*|\w*uuid\w*|nextval|pg_stat\w*|pg_lock\w*|txid\w*|\w*xact_id\w*|\w*snapshot\w*|age|pg_ls_\w+|pg_read_\w+)\b/i
+
+/** Commands that put the session's role and settings in force for the statement that follows. */
+function prelude(statement: ParsedStatement, session: CatalogSession): string {
+  const { settings, user, handovers } = session
+  const commands = [`SET SESSION AUTHORIZATION ${quoteIdentifier(user)}`]
+  const role = settings.get('role')
+  if (role !== 'none') commands.push(`SET ROLE ${quoteIdentifier(role)}`)
+  commands.push(`SET search_path = ${searchPath(settings)}`)
+  for (const name of STYLE_SETTINGS) {
+    commands.push(`SET ${name} = ${quoteLiteral(settings.get(name))}`)
+  }
+  for (const [mentioned, name] of HANDED_OVER) {
+    const value = mentioned.test(statement.source) ? handovers.get(name)?.() : undefined
+    if (value !== undefined) commands.push(`SET ${name} = ${quoteLiteral(value)}`)
   }
   return commands.join('; ')
+}
+
+function searchPath(settings: Settings): string {
+  const path = settings.get('search_path')
+  return path === '' ? "''" : path
 }
 
 async function ask(
   statement: ParsedStatement,
   values: readonly EngineValue[],
-  gateway: Gateway,
   session: CatalogSession,
-  describeOnly: boolean,
-): ReturnType<Gateway['pgCatalog']['query']> {
+  { cancellation, oids = [] }: CatalogCall,
+  formats: readonly (readonly (0 | 1)[])[],
+): Promise<CatalogAnswer> {
+  const { gateway } = session
+  await gateway.mirror.refresh(session.mirrorSource)
+  const query = {
+    own: session.ownRelations(),
+    session: prelude(statement, session),
+    sql: inShadowsWords(statement.source),
+    parameterOids: oids,
+    parameters: values.map(rawParameter),
+    formats,
+    isStable: !VOLATILE.test(statement.source),
+  }
   try {
-    return await gateway.pgCatalog.query(
-      {
-        session: prelude(statement, session),
-        sql: statement.source,
-        parameters: values.map(parameterText),
-        describeOnly,
-      },
-      await mirror(gateway),
-    )
+    return await gateway.pgCatalog.query(query, cancellation)
   } catch (thrown) {
     if (!(thrown instanceof SqlError) || thrown.position === undefined) throw thrown
     throw thrown.at(statement.start + thrown.position)
   }
+}
+
+/** Columns that the shadow's PostgreSQL has under a later version's name. */
+function inShadowsWords(sql: string): string {
+  return sql.replaceAll(/\bdaticulocale\b/g, 'datlocale')
+}
+
+function rawParameter(value: EngineValue): RawParameter {
+  if (value.wire !== undefined) return value.wire
+  const text = parameterText(value)
+  return { bytes: text === null ? null : Buffer.from(text), format: 0 }
 }
 
 function parameterText({ value }: EngineValue): string | null {
@@ -194,158 +264,13 @@ const ENGINE_TYPES: ReadonlyMap<number, EngineType> = new Map([
   [Oid.float8, scalarType('DOUBLE')],
 ])
 
-function columnOf(name: string, oid: number): ResultColumn {
-  const engineType = ENGINE_TYPES.get(oid) ?? scalarType('VARCHAR')
-  return { name, pgType: pgType(oid), engineType, tableOid: 0, attributeNumber: 0 }
-}
-
-function scalarOf(text: string, type: EngineType | undefined): Scalar {
-  if (type?.kind !== 'scalar') return text
-  switch (type.name) {
-    case 'BOOLEAN':
-      return text === 't' || text === 'true'
-    case 'BIGINT':
-      return BigInt(text)
-    case 'SMALLINT':
-    case 'INTEGER':
-    case 'FLOAT':
-    case 'DOUBLE':
-      return Number(text)
-    default:
-      return text
-  }
-}
-
-/** Statements that make the shadow: the lake's layers with its tables, empty, and its views. */
-async function mirror(gateway: Gateway): Promise<string> {
-  const layers = await gateway.catalog.layers()
-  const lines = layers.flatMap((layer) => [
-    `DROP SCHEMA IF EXISTS ${quoteIdentifier(layer)} CASCADE;`,
-    `CREATE SCHEMA ${quoteIdentifier(layer)};`,
-  ])
-  for (const layer of layers) {
-    const comment = await gateway.catalog.commentOn(layer, null)
-    if (comment !== null) {
-      lines.push(`COMMENT ON SCHEMA ${quoteIdentifier(layer)} IS ${quoteLiteral(comment)};`)
-    }
-  }
-  for (const { layer, name, path } of await gateway.catalog.tables()) {
-    const table = `${quoteIdentifier(layer)}.${quoteIdentifier(name)}`
-    try {
-      const snapshot = await gateway.snapshots.latest(path)
-      if (snapshot === null) continue
-      lines.push(...tableStatements(table, snapshot))
-      const { description } = snapshot.metadata
-      if (description) lines.push(`COMMENT ON TABLE ${table} IS ${quoteLiteral(description)};`)
-      for (const { name: column, metadata } of snapshot.schema.fields) {
-        if (typeof metadata.comment !== 'string') continue
-        lines.push(
-          `COMMENT ON COLUMN ${table}.${quoteIdentifier(column)} IS ${quoteLiteral(metadata.comment)};`,
-        )
-      }
-    } catch (thrown) {
-      // A table that cannot be read is no reason to hide the others; asking for it tells why.
-      if (!(thrown instanceof SqlError)) throw thrown
-    }
-  }
-  for (const view of await gateway.catalog.views()) {
-    const name = `${quoteIdentifier(view.layer)}.${quoteIdentifier(view.name)}`
-    const items = view.columns.map((column) => `NULL::text AS ${quoteIdentifier(column)}`)
-    lines.push(`CREATE VIEW ${name} AS SELECT ${items.join(', ')};`)
-    const comment = (await gateway.catalog.commentOn(view.layer, view.name)) ?? view.definition
-    lines.push(`COMMENT ON VIEW ${name} IS ${quoteLiteral(comment)};`)
-  }
-  return lines.join('\n')
-}
-
-/** Statements that make a table of the shadow with its defaults and constraints. */
-function tableStatements(table: string, { schema, metadata }: Snapshot): readonly string[] {
-  const make = (isComputed: boolean): string => {
-    const columns = schema.fields.map((field) => {
-      const text = field.metadata['delta.generationExpression']
-      const computed = isComputed && typeof text === 'string'
-      return `${columnDefinition(field)}${computed ? ` GENERATED ALWAYS AS (${postgresText(text)}) STORED` : ''}`
-    })
-    return `CREATE TABLE ${table} (${columns.join(', ')});`
-  }
-  const plain = make(false)
-  const lines = [make(true) === plain ? plain : attempted(make(true), plain)]
-  for (const field of schema.fields) {
-    const { name, metadata: kept } = field
-    const column = `ALTER TABLE ${table} ALTER COLUMN ${quoteIdentifier(name)}`
-    if (typeof kept.CURRENT_DEFAULT === 'string') {
-      lines.push(attempted(`${column} SET DEFAULT ${postgresText(kept.CURRENT_DEFAULT)};`))
-    }
-    const counts = identityOf(field)
-    if (counts !== undefined) {
-      const kind = counts.allowExplicitInsert ? 'BY DEFAULT' : 'ALWAYS'
-      const range = `MINVALUE ${-(2n ** 63n)} MAXVALUE ${2n ** 63n - 1n}`
-      lines.push(
-        attempted(
-          `${column} SET NOT NULL; ${column} ADD GENERATED ${kind} AS IDENTITY (START WITH ${counts.start} INCREMENT BY ${counts.step} ${range});`,
-        ),
-      )
-    }
-  }
-  for (const { name, text } of constraintsOf({ metadata })) {
-    const condition = /^\((.*)\) IS NOT FALSE$/s.exec(text)?.[1] ?? text
-    lines.push(
-      attempted(
-        `ALTER TABLE ${table} ADD CONSTRAINT ${quoteIdentifier(name)} CHECK (${postgresText(condition)});`,
-      ),
-    )
-  }
-  const key = metadata.configuration['lakegate.primaryKey']
-  if (key !== undefined) {
-    const given = metadata.configuration['lakegate.primaryKeyName']
-    const name = given === undefined ? '' : `CONSTRAINT ${quoteIdentifier(given)} `
-    const columns = key.split(',').map(quoteIdentifier).join(', ')
-    lines.push(attempted(`ALTER TABLE ${table} ADD ${name}PRIMARY KEY (${columns});`))
-  }
-  return lines
-}
-
-/** Does without what PostgreSQL does not take, such as expressions that other engines wrote. */
-function attempted(statement: string, otherwise = 'NULL;'): string {
-  return `DO $lakegate$ BEGIN ${statement} EXCEPTION WHEN OTHERS THEN ${otherwise} END $lakegate$;`
-}
-
-function columnDefinition(field: StructField): string {
-  const notNull = field.nullable ? '' : ' NOT NULL'
-  return `${quoteIdentifier(field.name)} ${pgTypeName(field.type)}${notNull}`
-}
-
-const TYPE_NAMES: Readonly<Record<string, string>> = {
-  string: 'text',
-  long: 'bigint',
-  integer: 'integer',
-  short: 'smallint',
-  byte: 'smallint',
-  float: 'real',
-  double: 'double precision',
-  boolean: 'boolean',
-  binary: 'bytea',
-  date: 'date',
-  timestamp: 'timestamptz',
-  timestamp_ntz: 'timestamp',
-  variant: 'jsonb',
-  void: 'integer',
-}
-
-function pgTypeName(type: DataType): string {
-  switch (type.kind) {
-    case 'primitive':
-      return TYPE_NAMES[type.name] ?? 'text'
-    case 'decimal':
-      return `numeric(${type.precision},${type.scale})`
-    case 'interval':
-      return 'interval'
-    case 'array': {
-      const element = pgTypeName(type.element)
-      return element.startsWith('jsonb') ? 'jsonb' : `${element}[]`
-    }
-    case 'struct':
-    case 'map':
-      return 'jsonb'
-  }
+function columnsOf({ columns }: CatalogAnswer): readonly ResultColumn[] {
+  return columns.map(({ name, oid, typmod, sizeBytes, tableOid, attributeNumber }) => ({
+    name,
+    pgType: { oid, typmod },
+    engineType: ENGINE_TYPES.get(oid) ?? scalarType('VARCHAR'),
+    tableOid,
+    attributeNumber,
+    sizeBytes,
+  }))
 }

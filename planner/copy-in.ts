@@ -1,6 +1,8 @@
 /** Copy in: COPY FROM planned - which columns it fills, and the rows of the table made of them. */
 
 import { Oid } from '../catalog/pg-types.js'
+import type { IdentityColumn } from '../storage/identity-column.js'
+import { identityValue } from './identity-value.js'
 import type { TableName } from '../catalog/catalog.js'
 import { type EngineColumn, quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
@@ -27,6 +29,9 @@ import { expression, type TypedExpression } from './typed-expression.js'
 /** The marker of what the rows are read from. */
 export const STAGE = 1_000_000
 
+/** The marker of the number of rows that earlier stages have counted. */
+export const NUMBERED = 1_000_001
+
 /** A COPY FROM as far as it is known before the first row. */
 export interface CopyInPlan {
   readonly columns: readonly CopyInColumn[]
@@ -36,6 +41,9 @@ export interface CopyInPlan {
   /** Whether rows may be refused that have been read, so that their lines have to be known. */
   readonly withLines: boolean
 }
+
+/** With the columns that are filled. */
+export type TargetedPlan = CopyInPlan & { readonly targets: readonly TargetColumn[] }
 
 /**
  * The columns that the fields of a CopyStmt name, and the format of what fills them.
@@ -47,7 +55,7 @@ export function copyInPlan(
   table: string,
   columns: readonly TargetColumn[],
   hasChecks: boolean,
-): CopyInPlan & { readonly targets: readonly TargetColumn[] } {
+): TargetedPlan {
   const names = namesOf(fields.attlist)
   const targets =
     names.length === 0
@@ -125,6 +133,11 @@ export function stagedSources(targets: readonly TargetColumn[]): CopySources {
   )
 }
 
+/** A column of a file, and the text that reads it from the STAGE. */
+export interface FileColumn extends EngineColumn {
+  readonly sql: string
+}
+
 /**
  * The columns of a file by their names.
  *
@@ -132,13 +145,13 @@ export function stagedSources(targets: readonly TargetColumn[]): CopySources {
  * is listed and not there.
  */
 export function fileSources(
-  fileColumns: readonly EngineColumn[],
+  fileColumns: readonly FileColumn[],
   targets: readonly TargetColumn[],
   table: string,
   listed: boolean,
 ): CopySources {
   const sources = new Map<TargetColumn, TypedExpression>()
-  for (const { name, type } of fileColumns) {
+  for (const { name, type, sql } of fileColumns) {
     const target =
       targets.find(({ field }) => field.name === name) ??
       targets.find(({ field }) => field.name.toLowerCase() === name.toLowerCase())
@@ -148,7 +161,9 @@ export function fileSources(
         `column "${name}" of the file is no column to be copied into "${table}"`,
       )
     }
-    sources.set(target, value(`s.${quoteIdentifier(name)}`, typeOfEngine(type)))
+    const isNull = type.kind === 'scalar' && type.name === 'SQLNULL'
+    const nulls = `CAST(NULL AS ${printEngineType(target.type.engine)})`
+    sources.set(target, isNull ? value(nulls, target.type) : value(sql, typeOfEngine(type)))
   }
   const missing = targets.find((target) => !sources.has(target))
   if (listed && missing !== undefined) {
@@ -164,9 +179,14 @@ function value(sql: string, type: SqlType): TypedExpression {
   return { ...expression(sql, type, []), shape: { kind: 'other' as const } }
 }
 
+/** The table's rows, and the identity columns that number those of the STAGE from NUMBERED on. */
+export interface CopiedRows extends AnalyzedQuery {
+  readonly identities: ReadonlyMap<string, IdentityColumn>
+}
+
 /**
- * The table's rows out of those of the STAGE: defaults filled in, WHERE applied, checked and
- * generated columns computed.
+ * The table's rows out of those of the STAGE: defaults and numbers filled in, WHERE applied, checked
+ * and generated columns computed.
  */
 export function copiedRows(
   analysis: Analysis,
@@ -176,21 +196,33 @@ export function copiedRows(
   snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
   columns: readonly TargetColumn[],
   hasDefaults = false,
-): AnalyzedQuery {
+): CopiedRows {
   const order = [...sources.keys()]
+  const identities = new Map<string, IdentityColumn>()
+  const defaultOf = (column: TargetColumn): string =>
+    column.identity === undefined
+      ? defaultValue(analysis, column)
+      : identityValue(column, column.identity, 's.lakegate_row_number', table.name)
   const items = columns.map((column) => {
     const name = quoteIdentifier(column.field.name)
     const source = sources.get(column)
+    const makesOwn = source === undefined || hasDefaults
+    if (column.identity !== undefined && makesOwn)
+      identities.set(column.field.name, column.identity)
     if (source === undefined && column.generatedText !== undefined) {
       return `CAST(NULL AS ${printEngineType(column.type.engine)}) AS ${name}`
     }
-    if (source === undefined) return `${defaultValue(analysis, column)} AS ${name}`
+    if (source === undefined) return `${defaultOf(column)} AS ${name}`
     const { sql } = assign(analysis, source, column)
     if (!hasDefaults) return `${sql} AS ${name}`
     const at = order.indexOf(column) + 1
-    return `CASE WHEN s.d${at} THEN ${defaultValue(analysis, column)} ELSE ${sql} END AS ${name}`
+    return `CASE WHEN s.d${at} THEN ${defaultOf(column)} ELSE ${sql} END AS ${name}`
   })
-  let rows = `SELECT ${items.join(', ')} FROM ${markerOf(STAGE)} AS s`
+  const stage =
+    identities.size === 0
+      ? markerOf(STAGE)
+      : `(SELECT *, row_number() OVER () + ${markerOf(NUMBERED)} AS lakegate_row_number FROM ${markerOf(STAGE)})`
+  let rows = `SELECT ${items.join(', ')} FROM ${stage} AS s`
   const condition = fields.whereClause as Node | undefined
   if (condition !== undefined) {
     refuseSubqueries(analysis, condition)
@@ -214,6 +246,7 @@ export function copiedRows(
       type,
     })),
     levels: [],
+    identities,
   }
 }
 

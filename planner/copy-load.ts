@@ -1,7 +1,7 @@
 /** CopyLoad: the rows of a COPY FROM on their way into a table, kept in the engine's memory batch by batch. */
 
 import type { Cancellation } from '../storage/cancellation.js'
-import type { ColumnBatch } from '../storage/column-batch.js'
+import type { BatchColumn, ColumnBatch } from '../storage/column-batch.js'
 import type { Appender, Engine, EngineConnection } from '../storage/engine.js'
 import type { EnginePool } from './engine-pool.js'
 
@@ -142,10 +142,19 @@ export class CopyLoad {
 function sizeBytes(batch: ColumnBatch): number {
   let size = 0
   for (const heap of batch.heaps) size += heap.length
-  for (const column of batch.columns) {
-    if (column.kind === 'fixed') size += batch.rowCount * column.bytesPerRow
-    else if (column.kind === 'bytes') size += batch.rowCount * 16
-    else size += batch.rowCount * 16 + column.childCount * 8
-  }
+  for (const column of batch.columns) size += columnBytes(column, batch.rowCount)
   return size
+}
+
+function columnBytes(column: BatchColumn, rowCount: number): number {
+  switch (column.kind) {
+    case 'fixed':
+      return rowCount * column.bytesPerRow
+    case 'bytes':
+      return rowCount * 16
+    case 'list':
+      return rowCount * 16 + columnBytes(column.child, column.childCount)
+    case 'struct':
+      return column.children.reduce((sum, child) => sum + columnBytes(child, rowCount), rowCount)
+  }
 }

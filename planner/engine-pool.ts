@@ -50,6 +50,7 @@ export class EnginePool {
   /** Takes a connection back; nothing runs on it. */
   release(connection: EngineConnection): void {
     if (!this.#leased.delete(connection)) return
+    connection.letGo()
     if (this.#closed || this.#idle.length >= IDLE_MAX) connection.close()
     else this.#idle.push(connection)
   }

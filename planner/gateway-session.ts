@@ -5,6 +5,8 @@ import type { Settings } from '../catalog/settings.js'
 import { Cancellation } from '../storage/cancellation.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { roleOid, SHADOW_DATABASE_OID, SUPERUSER, SUPERUSER_OID } from '../catalog/shadow.js'
+import { type ActivityRow, timestampText } from './session-activity.js'
 import { noticeTruncatedNames } from './identifier-length.js'
 import { parseEngineQuery } from './engine-query.js'
 import { parseClientText } from './engine-syntax.js'
@@ -42,6 +44,7 @@ export class GatewaySession implements Session {
     gateway.sessions.set(this.processId, {
       processId: this.processId,
       user,
+      activity: () => this.#activityRow(),
       cancel: (reason) => this.cancel(reason),
       terminate: (reason) => events.terminate(reason),
     })
@@ -80,13 +83,13 @@ export class GatewaySession implements Session {
     isLast: boolean,
     isAlone: boolean,
   ): AsyncGenerator<Result, void, void> {
-    const cancellation = this.#begin()
+    const cancellation = this.#begin(statement.source)
     let portal: Portal | undefined
     try {
       noticeTruncatedNames(statement, this.#context)
       const execution = isAlone
-        ? await this.#openAlone(statement, [], cancellation)
-        : await this.#open(statement, [], cancellation)
+        ? await this.#openAlone(statement, [], cancellation, [], [])
+        : await this.#open(statement, [], cancellation, [], [])
       // What is acknowledged is durable: the tag is sent once the commit is.
       if (isLast && isDone(statement, execution)) await this.#endImplicit(true)
       if (execution.kind === 'copy-in') {
@@ -148,10 +151,17 @@ export class GatewaySession implements Session {
     )
   }
 
+  takesWireParameters(statementName: string): Promise<boolean> {
+    return this.#guard(() =>
+      Promise.resolve(this.#prepared(statementName).description.isRelayed === true),
+    )
+  }
+
   async bind(
     portalName: string,
     statementName: string,
     values: readonly EngineValue[],
+    formats: readonly (0 | 1)[] = [],
   ): Promise<void> {
     await this.#guard(async () => {
       const prepared = this.#prepared(statementName)
@@ -165,7 +175,7 @@ export class GatewaySession implements Session {
       if (portalName === '') await this.#context.portals.delete('')
       else this.#context.requireFreeCursor(portalName)
       this.#refuseWhenFailed(prepared.statement)
-      this.#context.portals.add(portalName, prepared, values)
+      this.#context.portals.add(portalName, prepared, values, formats)
     })
   }
 
@@ -181,7 +191,8 @@ export class GatewaySession implements Session {
   async execute(portalName: string, rowLimit: number, endsTransaction: boolean): Promise<Result> {
     this.#timers.busy()
     return this.#guard(async () => {
-      const cancellation = this.#begin()
+      const bound = this.#context.portals.find(portalName)
+      const cancellation = this.#begin(bound?.prepared.statement?.source ?? '')
       let handedOn = false
       try {
         const result = await this.#executePortal(
@@ -225,8 +236,8 @@ export class GatewaySession implements Session {
     const oids = description.parameterTypes.map((type) => type.oid)
     const isAlone = endsTransaction && (this.#context.block?.statementCount ?? 0) === 0
     const execution = isAlone
-      ? await this.#openAlone(statement, bound.values, cancellation, oids)
-      : await this.#open(statement, bound.values, cancellation, oids)
+      ? await this.#openAlone(statement, bound.values, cancellation, oids, bound.formats)
+      : await this.#open(statement, bound.values, cancellation, oids, bound.formats)
     if (execution.kind === 'command' || execution.kind === 'empty') return execution
     if (execution.kind === 'copy-in') {
       return { kind: 'copy-in', copy: this.#copyIn(execution.copy, cancellation) }
@@ -261,6 +272,30 @@ export class GatewaySession implements Session {
     await this.#endImplicit(false)
   }
 
+  #activityRow(): ActivityRow {
+    const { client, block, user, activity } = this.#context
+    const status = this.transactionStatus
+    const idle = status === 'idle' ? 'idle' : 'idle in transaction'
+    return {
+      pid: this.processId,
+      datid: SHADOW_DATABASE_OID,
+      usesysid: user === SUPERUSER ? SUPERUSER_OID : roleOid(user),
+      application_name: this.settings.get('application_name'),
+      state: activity.isActive ? 'active' : status === 'failed' ? `${idle} (aborted)` : idle,
+      query: activity.query,
+      wait_event_type: activity.isActive ? null : 'Client',
+      wait_event: activity.isActive ? null : 'ClientRead',
+      xact_start: timestampText(block?.startedMs ?? null),
+      query_start: timestampText(activity.queryStartMs),
+      backend_start: timestampText(activity.backendStartMs) ?? '',
+      state_change: timestampText(activity.stateChangeMs) ?? '',
+      client_addr: client.clientAddress,
+      client_port: client.clientPort,
+      backend_type: 'client backend',
+      ssl: client.secure,
+    }
+  }
+
   cancel(reason: SqlError): void {
     this.#running?.cancel(reason)
   }
@@ -287,10 +322,11 @@ export class GatewaySession implements Session {
     values: readonly EngineValue[],
     cancellation: Cancellation,
     oids: readonly number[] = [],
+    formats?: readonly (0 | 1)[],
   ): Promise<Execution> {
     const attempts = Number(this.settings.get('lakegate.commit_attempts'))
     for (let attempt = 1; ; attempt++) {
-      const execution = await this.#open(statement, values, cancellation, oids)
+      const execution = await this.#open(statement, values, cancellation, oids, formats)
       if (!isDone(statement, execution)) return execution
       try {
         await this.#endImplicit(true)
@@ -310,7 +346,8 @@ export class GatewaySession implements Session {
     )
   }
 
-  #begin(): Cancellation {
+  #begin(query: string): Cancellation {
+    this.#context.activity.begin(query)
     const cancellation = new Cancellation()
     this.#running = cancellation
     this.#context.openBlock()
@@ -319,6 +356,7 @@ export class GatewaySession implements Session {
   }
 
   #end(cancellation: Cancellation): void {
+    this.#context.activity.end()
     this.#timers.end(cancellation)
     if (this.#running === cancellation) this.#running = undefined
   }
@@ -447,12 +485,13 @@ export class GatewaySession implements Session {
     values: readonly EngineValue[],
     cancellation: Cancellation,
     oids: readonly number[] = [],
+    formats?: readonly (0 | 1)[],
   ): Promise<Execution> {
     this.#refuseWhenFailed(statement)
     const session = this.#context
     session.openBlock().statementCount++
     const fields = fieldsOf(statement)
-    const call = { session, statement, fields, values, oids, cancellation }
+    const call = { session, statement, fields, values, oids, formats, cancellation }
     return statementKind(statement).open(call)
   }
 }
@@ -460,9 +499,13 @@ export class GatewaySession implements Session {
 /** Statements whose rows (RETURNING) are there before the first is sent, so that they can be committed first. */
 const CHANGES = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
 
+/** The same of the lake's own commands, by their kinds. */
+const COMMANDS: ReadonlySet<string> = new Set(['copy-into', 'clone'])
+
 /** Whether nothing of the statement is left to be executed. */
-function isDone({ tree }: ParsedStatement, { kind }: Execution): boolean {
-  return kind === 'command' || kind === 'empty' || (tree !== null && CHANGES.has(kindOf(tree)))
+function isDone({ tree, lakeCommand }: ParsedStatement, { kind }: Execution): boolean {
+  if (kind === 'command' || kind === 'empty') return true
+  return tree === null ? COMMANDS.has(lakeCommand?.kind ?? '') : CHANGES.has(kindOf(tree))
 }
 
 function isConflict(thrown: unknown): boolean {

@@ -1,7 +1,9 @@
 /** Gateway: what all sessions of this process share. */
 
+import { LRUCache } from 'lru-cache'
 import { Catalog } from '../catalog/catalog.js'
 import { PgCatalog } from '../catalog/pg-catalog.js'
+import { type ShadowPrivileges, superusers } from '../catalog/shadow.js'
 import { AutoCompaction } from '../storage/auto-compaction.js'
 import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
@@ -13,14 +15,18 @@ import { SnapshotCache } from '../storage/snapshot-cache.js'
 import { AppendQueue } from './append-queue.js'
 import { FULFILLED } from './fulfilled.js'
 import type { Transaction } from '../storage/transaction.js'
+import { LakeMirror } from './lake-mirror.js'
 import { createMacros } from './macros.js'
 import { OpenChanges } from './open-changes.js'
 import { NotificationHub } from './notification-hub.js'
+import { PastLake } from './past-lake.js'
+import type { ActivityRow } from './session-activity.js'
 
 /** A session as the others see it. */
 export interface SessionEntry {
   readonly processId: number
   readonly user: string
+  activity(): ActivityRow
   cancel(reason: SqlError): void
   terminate(reason: SqlError): void
 }
@@ -47,20 +53,26 @@ export class Gateway {
   readonly catalog: Catalog
   readonly snapshots: SnapshotCache
   readonly importFiles: ImportFiles
-  readonly pgCatalog: PgCatalog = new PgCatalog()
+  /** What the system catalogs show of the lake. */
+  readonly mirror: LakeMirror = new LakeMirror()
+  readonly pgCatalog: PgCatalog
+  readonly startedMs: number = Date.now()
   readonly appends: AppendQueue
   /** What blocks are changing: background work on it would only make them fail. */
   readonly openChanges: OpenChanges = new OpenChanges()
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
+  readonly #pasts = new LRUCache<number, PastLake>({ max: 100 })
   readonly #compaction: AutoCompaction
   readonly #background = new Set<Promise<void>>()
   #nextProcessId = 1
+  #nextTransactionId = 1000n
 
   private constructor(options: GatewayOptions) {
     this.store = options.store
     this.engine = options.engine
     this.database = options.database
+    this.pgCatalog = new PgCatalog(options.database, this.mirror)
     this.snapshots = new SnapshotCache(options.store, options.engine, options.snapshotCacheBytes, {
       groups: new Groups(options.store, options.groupTimeoutMs),
       onCreateRolledBack: (path, id) => this.catalog.forgetTable(path, id),
@@ -82,6 +94,7 @@ export class Gateway {
     this.catalog = new Catalog(
       options.store,
       async (path) => (await this.snapshots.latest(path))?.metadata.id ?? null,
+      () => this.mirror.touch(),
     )
   }
 
@@ -90,6 +103,14 @@ export class Gateway {
     await createMacros(connection)
     connection.close()
     return new Gateway(options)
+  }
+
+  /** The lake as it was at that time, in milliseconds since 1970; all who ask for one get the same. */
+  past(timestampMs: number): PastLake {
+    const known = this.#pasts.get(timestampMs)
+    const past = known ?? new PastLake(this, timestampMs)
+    if (known === undefined) this.#pasts.set(timestampMs, past)
+    return past
   }
 
   /** Lets `work` run on without anyone waiting; what is under way is waited for at the end. */
@@ -104,6 +125,7 @@ export class Gateway {
 
   /** Looks after the log and the files, in the background, once `transaction` has committed. */
   afterCommit(transaction: Transaction): void {
+    this.mirror.touch()
     this.inBackground(maintainLog(this.store, this.engine, transaction))
     this.#compaction.noticed(transaction)
   }
@@ -117,6 +139,24 @@ export class Gateway {
   /** Ends what runs outside of this process. */
   close(): void {
     this.pgCatalog.close()
+  }
+
+  /**
+   * Roles of the shadow and what they may do.
+   *
+   * Until there are roles, whoever may connect is a superuser.
+   */
+  shadowPrivileges(): Promise<ShadowPrivileges> {
+    return Promise.resolve(superusers([...this.sessions.values()].map(({ user }) => user)))
+  }
+
+  /** A row for each session, as pg_stat_get_activity gives them. */
+  activity(): readonly ActivityRow[] {
+    return [...this.sessions.values()].map((session) => session.activity())
+  }
+
+  nextTransactionId(): bigint {
+    return this.#nextTransactionId++
   }
 
   nextProcessId(): number {

@@ -259,7 +259,7 @@ function rowsOf(
 }
 
 /** A column that holds what a query gives under `name`; null in the rows that are there. */
-function newColumn(name: string, source: SqlType): TargetColumn {
+export function newColumn(name: string, source: SqlType): TargetColumn {
   const given = source.oid === Oid.unknown ? sqlType(Oid.text) : source
   const type = deltaTypeOf(given)
   return {

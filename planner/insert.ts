@@ -17,8 +17,7 @@ import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import {
   type IdentityColumn,
-  identitiesLeft,
-  nextIdentity,
+  identityMark,
   withHighWaterMarks,
 } from '../storage/identity-column.js'
 import type { NewTable } from '../storage/new-table.js'
@@ -35,6 +34,7 @@ import type { Analysis, AnalyzedQuery, OutputColumn } from './analysis.js'
 import { changeRows } from './apply-rows.js'
 import { bindLists, type ValueList } from './folded-values.js'
 import { type InsertOptions, PLAIN_INSERT } from './insert-clauses.js'
+import { identityValue } from './identity-value.js'
 import { insertSource, type SourceTarget } from './insert-source.js'
 import { outputName } from './output-names.js'
 import { numberParameters } from './parameter-marker.js'
@@ -189,23 +189,6 @@ function requireGivable({ column, defaults }: SourceTarget, overriding: string):
   )
 }
 
-/** The number that an identity column gives the row which `counter` counts, from 1; 2200H past the last. */
-function identityValue(
-  column: TargetColumn,
-  identity: IdentityColumn,
-  counter: string,
-  table: string,
-): string {
-  const next = nextIdentity(identity)
-  const end = identity.step > 0n ? 'maximum' : 'minimum'
-  const limit = identity.step > 0n ? 2n ** 63n - 1n : -(2n ** 63n)
-  const message = `lakegate!2200H!nextval: reached ${end} value of sequence "${table}_${column.field.name}_seq" (${limit})`
-  // TRY_CAST, since DuckDB may compute for rows that it then leaves out.
-  const value = `TRY_CAST(${next}::HUGEINT + ${identity.step}::HUGEINT * (${counter} - 1) AS BIGINT)`
-  const type = printEngineType(column.type.engine)
-  return `CAST(CASE WHEN ${counter} > ${identitiesLeft(identity)}::HUGEINT THEN error(${quoteLiteral(message)}) ELSE ${value} END AS ${type})`
-}
-
 /** `rows`, each held against the predicate of REPLACE WHERE (23514). */
 function conforming(
   analysis: Analysis,
@@ -319,6 +302,7 @@ export async function runInsert(
         ...replaced,
         adds: [...written.files, ...(replaced.adds ?? [])],
         ...(definition === undefined ? {} : { definition }),
+        ...settings.also,
       })
       const tag = `INSERT 0 ${written.rowCount}`
       if (rows === undefined) return { kind: 'command', tag }
@@ -335,6 +319,8 @@ export interface InsertSettings {
   /** OVERWRITE replaces only the partitions that rows are written to. */
   readonly dynamicPartitions: boolean
   readonly schemaEvolution: boolean
+  /** What the statement is more than an INSERT. */
+  readonly also?: StatementChange
 }
 
 function optionsOf(statement: ParsedStatement, settings: InsertSettings): InsertOptions {
@@ -377,7 +363,7 @@ function redefined(
   }
   const marks = new Map<string, bigint>()
   for (const [name, identity] of rowCount === 0 ? [] : plan.identities) {
-    marks.set(name, nextIdentity(identity) + identity.step * BigInt(rowCount - 1))
+    marks.set(name, identityMark(identity, BigInt(rowCount)))
   }
   return withHighWaterMarks(plan.newFields.length > 0 ? target : snapshot, marks)
 }

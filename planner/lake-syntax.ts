@@ -1,6 +1,9 @@
 /** Lake syntax: time travel clauses and the lake's own commands, which PostgreSQL's grammar lacks. */
 
 import { type CatalogCommand, parseCatalogCommand } from './catalog-command.js'
+import { type CloneTable, parseClone } from './clone-syntax.js'
+import { type ConvertTable, parseConvert } from './convert-syntax.js'
+import { type CopyInto, parseCopyInto } from './copy-into-syntax.js'
 import { identifierName, isKeyword, type Token, tokenize } from './lexer.js'
 import { type MaintenanceCommand, parseMaintenance } from './maintenance-syntax.js'
 
@@ -39,7 +42,9 @@ export type LakeCommand =
       readonly property: string | null
     }
   | MaintenanceCommand
-  | { readonly kind: 'unsupported'; readonly words: string }
+  | CopyInto
+  | CloneTable
+  | ConvertTable
   | CatalogCommand
 
 /** Words before which a table name ends and no time travel is meant. */
@@ -245,6 +250,8 @@ function endOfParentheses(tokens: readonly Token[], open: number): number {
 export function parseLakeCommand(sql: string): LakeCommand | null {
   const maintenance = parseMaintenance(sql)
   if (maintenance !== null) return maintenance
+  const loading = parseCopyInto(sql) ?? parseClone(sql) ?? parseConvert(sql)
+  if (loading !== null) return loading
   const tokens = tokenize(sql)
   const own = parseCatalogCommand(tokens)
   if (own !== null) return own
@@ -265,10 +272,7 @@ export function parseLakeCommand(sql: string): LakeCommand | null {
     if (described !== null) return described
   }
   if (first === 'show' && second === 'tblproperties') return showProperties(tokens)
-  const words = UNSUPPORTED.find((pattern) => pattern.test(`${first} ${second}`))
-  return words === undefined
-    ? null
-    : { kind: 'unsupported', words: `${first} ${second}`.toUpperCase() }
+  return null
 }
 
 /** `DESCRIBE [TABLE] [EXTENDED | FORMATTED] t`; null when it is something else. */
@@ -298,8 +302,6 @@ function showProperties(tokens: readonly Token[]): LakeCommand | null {
       : key.map((token) => token.text).join('')
   return { kind: 'show-properties', name: parts, property }
 }
-
-const UNSUPPORTED = [/^convert to/, /^copy into/]
 
 function qualifiedName(
   tokens: readonly Token[],

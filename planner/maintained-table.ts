@@ -11,11 +11,11 @@ import { partitionLiteral } from '../storage/scan-relation.js'
 import { engineTypeOf } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { replaceMarkers } from './analysis.js'
-import type { Clause } from './maintenance-syntax.js'
 import { parseStatements } from './parse.js'
 import { analyze, type QueryContext } from './query.js'
 import { notSupported, undefinedRelation } from './refusal.js'
 import type { SessionContext } from './session-context.js'
+import type { Clause } from './words.js'
 import { listOf, nodeOf, stringOf, walk } from './syntax-tree.js'
 
 /** A table and what it is now. */

@@ -1,7 +1,6 @@
 /** Maintenance syntax: OPTIMIZE, VACUUM, RESTORE and REORG TABLE in a lakehouse's words. */
 
-import { SqlError, SqlState } from '../storage/errors.js'
-import { identifierName, isKeyword, type Token, tokenize } from './lexer.js'
+import { type Clause, Words } from './words.js'
 
 /** A command that looks after a table without changing its rows, or takes it back to old ones. */
 export type MaintenanceCommand =
@@ -33,12 +32,6 @@ export type MaintenanceCommand =
       /** SQL of the version or time. */
       readonly expression: string
     }
-
-/** A part of the text and where it begins. */
-export interface Clause {
-  readonly text: string
-  readonly start: number
-}
 
 /**
  * The maintenance command `sql` is, or null when it is none; plain `VACUUM t` is left to
@@ -116,86 +109,4 @@ function vacuum(words: Words): MaintenanceCommand | null {
   if (!isOurs) return null
   words.end()
   return { kind: 'vacuum', name, retainHours, dryRun, lite }
-}
-
-/** The tokens of a command, taken from the left. */
-class Words {
-  readonly #sql: string
-  readonly #tokens: readonly Token[]
-  #at = 0
-
-  constructor(sql: string) {
-    this.#sql = sql
-    this.#tokens = tokenize(sql)
-  }
-
-  /** Takes the next token if it is that keyword or symbol. */
-  take(word: string): boolean {
-    const token = this.#tokens[this.#at]
-    const found = /^\w/.test(word) ? isKeyword(token, word) : token?.text === word
-    if (found) this.#at++
-    return found
-  }
-
-  need(word: string): void {
-    if (!this.take(word)) throw this.#error()
-  }
-
-  isName(): boolean {
-    const token = this.#tokens[this.#at]
-    if (token?.kind === 'quoted') return true
-    // What PostgreSQL's grammar has behind VACUUM.
-    return (
-      token?.kind === 'identifier' && !/^(full|freeze|verbose|analyze|analyse)$/i.test(token.text)
-    )
-  }
-
-  /** A qualified name. */
-  name(): string[] {
-    const parts: string[] = []
-    do {
-      const token = this.#tokens[this.#at]
-      if (token?.kind !== 'identifier' && token?.kind !== 'quoted') throw this.#error()
-      parts.push(identifierName(token))
-      this.#at++
-    } while (this.take('.'))
-    return parts
-  }
-
-  number(): number {
-    const token = this.#tokens[this.#at]
-    if (token?.kind !== 'number') throw this.#error()
-    this.#at++
-    return Number(token.text)
-  }
-
-  /** The text up to the keyword `word` outside of parentheses, or to the end; 42601 for none. */
-  until(word: string | null): Clause {
-    const first = this.#tokens[this.#at]
-    let last: Token | undefined
-    for (let depth = 0; this.#at < this.#tokens.length; this.#at++) {
-      const token = this.#tokens[this.#at] as Token
-      if (depth === 0 && word !== null && isKeyword(token, word)) break
-      if (token.text === '(') depth++
-      if (token.text === ')') depth--
-      last = token
-    }
-    if (first === undefined || last === undefined) throw this.#error()
-    return { text: this.#sql.slice(first.start, last.end), start: first.start }
-  }
-
-  end(): void {
-    if (this.#at < this.#tokens.length) throw this.#error()
-  }
-
-  #error(): SqlError {
-    const token = this.#tokens[this.#at]
-    const message =
-      token === undefined
-        ? 'syntax error at end of input'
-        : `syntax error at or near "${token.text}"`
-    return new SqlError(SqlState.syntaxError, message, {
-      position: (token?.start ?? this.#sql.length) + 1,
-    })
-  }
 }

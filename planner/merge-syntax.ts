@@ -17,23 +17,31 @@ export interface MergeStar {
  *
  * Each becomes, at the same length, a clause that PostgreSQL's parser takes: `WHEN NOT MATCHED …
  * THEN INSERT *` is left as `WHEN MATCHED … THEN DELETE`, so a planner has to look at `stars`.
- * 0A000 for WITH SCHEMA EVOLUTION.
+ * WITH SCHEMA EVOLUTION behind MERGE is blanked out.
  */
 export function liftMergeStars(sql: string): {
   readonly text: string
   readonly stars: readonly MergeStar[]
+  /** Whether the target gets columns that only the source has. */
+  readonly evolves: boolean
 } {
-  if (!/\bmerge\b/i.test(sql) || !sql.includes('*')) return { text: sql, stars: [] }
+  const none = { text: sql, stars: [], evolves: false }
+  if (!/\bmerge\b/i.test(sql) || !/\*|\bevolution\b/i.test(sql)) return none
   const tokens = tokenize(sql)
-  if (!tokens.some((token, i) => isKeyword(token, 'merge') && isKeyword(tokens[i + 1], 'into'))) {
-    return { text: sql, stars: [] }
-  }
+  const merge = tokens.findIndex(
+    (token, i) =>
+      isKeyword(token, 'merge') &&
+      (isKeyword(tokens[i + 1], 'into') || isSchemaEvolution(tokens, i + 1)),
+  )
+  if (merge < 0) return none
   const stars: MergeStar[] = []
   let text = sql
   const replace = (from: Token, to: Token, by: string): void => {
     const length = to.end - from.start
     text = text.slice(0, from.start) + by.padEnd(length) + text.slice(to.end)
   }
+  const evolves = isSchemaEvolution(tokens, merge + 1)
+  if (evolves) replace(tokens[merge + 1] as Token, tokens[merge + 3] as Token, '')
   let clause = -1
   let when = 0
   let depth = 0
@@ -66,7 +74,11 @@ export function liftMergeStars(sql: string): {
     }
     replace(tokens[i + 1] as Token, tokens[last] as Token, 'DELETE')
   }
-  return { text, stars }
+  return { text, stars, evolves }
+}
+
+function isSchemaEvolution(tokens: readonly Token[], at: number): boolean {
+  return ['with', 'schema', 'evolution', 'into'].every((word, i) => isKeyword(tokens[at + i], word))
 }
 
 function exceptList(

@@ -12,6 +12,8 @@ import { analyzeFrom } from './analyze-from.js'
 import { analyzeWith } from './query-with.js'
 import { conjunctsOf } from './conjuncts.js'
 import type { Analysis } from './analysis.js'
+import { IdentityDraws } from './identity-draws.js'
+import { newColumn } from './insert-source.js'
 import type { MergeStar } from './merge-syntax.js'
 import { analyzeReturning, returningNodes } from './returning.js'
 import {
@@ -29,7 +31,7 @@ import {
   targetSide,
   TARGET,
 } from './row-change.js'
-import { analyzeAssignments, assignedName, assignedText } from './row-update.js'
+import { analyzeAssignments, assignedName, assignedText, type NextIdentity } from './row-update.js'
 import { type NamedColumn, Scope } from './scope.js'
 import { listOf, type Node, nodeOf } from './syntax-tree.js'
 import { keyEqualities } from './table-predicates.js'
@@ -54,19 +56,28 @@ interface Clause {
   readonly values: readonly string[]
 }
 
-/** What the fields of a MergeStmt change in a table; `stars` are its `UPDATE SET *` and `INSERT *`. */
+/** What a MERGE says that PostgreSQL's grammar lacks. */
+export interface MergeOptions {
+  /** Its `UPDATE SET *` and `INSERT *`. */
+  readonly stars: readonly MergeStar[]
+  /** Whether the table gets the columns that clauses name and only the source has. */
+  readonly evolves: boolean
+}
+
+/** What the fields of a MergeStmt change in a table. */
 export function planMerge(
   analysis: Analysis,
   fields: Node,
-  stars: readonly MergeStar[],
   table: Pick<TableName, 'layer' | 'name'>,
   snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
+  options: MergeOptions,
 ): RowChangePlan {
-  const columns = targetColumns(snapshot.schema)
+  const { stars, evolves } = options
+  const known = targetColumns(snapshot.schema)
   const outer = new Scope(undefined)
   const withSql = analyzeWith(analysis, fields.withClause as Node | undefined, outer).sql
   const { name, schema } = namesOfTarget(fields.relation as Node, table)
-  const target = targetSide(analysis, columns, name, schema)
+  const target = targetSide(analysis, known, name, schema)
   const [item] = analyzeFrom(
     analysis,
     [fields.sourceRelation as Node],
@@ -79,6 +90,8 @@ export function planMerge(
     })
   }
   const source = materialised(analysis, item)
+  const made = evolves ? newColumns(analysis, fields, stars, known, source.side, name) : []
+  const columns = [...known, ...made]
   const on = booleanOf(
     analysis,
     analyzeExpression(
@@ -94,6 +107,8 @@ export function planMerge(
   const row = analysis.fresh('j')
   const old = project(target, row, 'o')
   const joined = project(source.side, row, 'x')
+  const chosen = analysis.fresh('c')
+  const draws = new IdentityDraws(analysis, row, table.name)
   const scopes: Readonly<Record<Match, Scope>> = {
     matched: scopeOf(outer, joined, old),
     'by-target': scopeOf(outer, joined),
@@ -107,7 +122,9 @@ export function planMerge(
       scopes,
       joined,
       star: stars.find((star) => star.clause === i),
-      oldOf: (index) => `${row}.${old.names[index] ?? ''}`,
+      evolves,
+      oldOf: (index) => (index < known.length ? `${row}.${old.names[index] ?? ''}` : 'NULL'),
+      next: (column, identity) => draws.next(column, identity, `${row}.${chosen} = ${i + 1}`),
     }),
   )
   requireReachable(analysis, clauses)
@@ -128,7 +145,6 @@ export function planMerge(
   ].join(', ')} FROM ${source.table} AS ${source.alias} ${join} ${target.sql} ON (${on.sql})`
 
   // First which clause a row falls to, then what it becomes: no condition is evaluated twice.
-  const chosen = analysis.fresh('c')
   const when = clauses.map(
     ({ match, condition }, i) =>
       `WHEN ${MATCH_TEXT[match].replaceAll('$row', row)}${condition === '' ? '' : ` AND (${condition}) IS TRUE`} THEN ${i + 1}`,
@@ -144,7 +160,7 @@ export function planMerge(
       : `CASE ${row}.${chosen} ${parts.join(' ')} ELSE ${otherwise} END`
   }
   const own = columns.map((column, i) => {
-    const unchanged = stored(`${row}.${old.names[i] ?? ''}`, column)
+    const unchanged = stored(i < known.length ? `${row}.${old.names[i] ?? ''}` : 'NULL', column)
     const value = pick(
       clauses.map(({ values }) => values[i]),
       unchanged,
@@ -156,16 +172,15 @@ export function planMerge(
     '0',
   )
   const isShown = returningNodes(fields).length > 0
-  const shown = isShown ? [...old.names, ...joined.names] : []
+  const shown = [...(isShown ? [...old.names, ...joined.names] : []), ...draws.counters]
+  const changed = `SELECT * FROM (${numbered}) AS ${row} WHERE ${row}.${chosen} IN (${acting.length === 0 ? 'NULL' : acting.join(', ')})`
   const staged = `SELECT ${[
     ...own,
     `${row}.${FILE_COLUMN}`,
     `${row}.${ROW_COLUMN}`,
     `${action} AS ${ACTION_COLUMN}`,
     ...shown.map((one) => `${row}.${one}`),
-  ].join(
-    ', ',
-  )} FROM (${numbered}) AS ${row} WHERE ${row}.${chosen} IN (${acting.length === 0 ? 'NULL' : acting.join(', ')})`
+  ].join(', ')} FROM (${draws.counted(changed)}) AS ${row}`
   const sql = checkedRows(
     analysis,
     snapshot,
@@ -196,6 +211,8 @@ export function planMerge(
       ...source,
       keys: keyEqualities(conjuncts, target.range),
     },
+    drawn: draws.identities,
+    newFields: made.map(({ field }) => field),
     touchesUnmatched: has('by-source'),
     refusesRepeats: true,
     returning: analyzeReturning(analysis, fields, outer, {
@@ -228,6 +245,8 @@ interface ClauseContext {
   readonly scopes: Readonly<Record<Match, Scope>>
   readonly joined: Side
   readonly star: MergeStar | undefined
+  readonly evolves: boolean
+  readonly next: NextIdentity
   /** The text of a column of the row as it is. */
   readonly oldOf: (index: number) => string
 }
@@ -264,6 +283,7 @@ function analyzeClause(analysis: Analysis, fields: Node, context: ClauseContext)
         table,
         alias,
         scope,
+        context.next,
       )
       const values = unchanged().map((text, i) => changed.get(columns[i] as TargetColumn) ?? text)
       return { match, condition, action: ACTION.update, values }
@@ -286,7 +306,7 @@ function analyzeClause(analysis: Analysis, fields: Node, context: ClauseContext)
 function insertedValues(
   analysis: Analysis,
   fields: Node,
-  { columns, table, alias }: ClauseContext,
+  { columns, table, alias, next }: ClauseContext,
   scope: Scope,
 ): string[] {
   const targets = listOf(fields.targetList).map((node) => {
@@ -315,33 +335,36 @@ function insertedValues(
           { detail: `Column "${column.field.name}" is a generated column.` },
         )
       }
-      return assignedText(analysis, values[at] as Node, column, scope)
+      return assignedText(analysis, values[at] as Node, column, scope, next)
     }
-    if (column.generatedText !== undefined) return stored('NULL', column)
-    return defaultValue(analysis, column)
+    return ungiven(analysis, column, next)
   })
+}
+
+/** What a new row has in a column that nothing is given for. */
+function ungiven(analysis: Analysis, column: TargetColumn, next: NextIdentity): string {
+  if (column.generatedText !== undefined) return stored('NULL', column)
+  if (column.identity !== undefined) return next(column, column.identity)
+  return defaultValue(analysis, column)
 }
 
 /** The values of `UPDATE SET *` and `INSERT *`: the source's columns by name. */
 function starValues(
   analysis: Analysis,
   { inserts, except }: MergeStar,
-  { columns, joined, oldOf }: ClauseContext,
+  { columns, joined, oldOf, evolves, next }: ClauseContext,
 ): string[] {
   const without = new Set(except.map((name) => name.toLowerCase()))
   return columns.map((column, i) => {
     const { name } = column.field
     const otherwise = (): string =>
-      !inserts
-        ? stored(oldOf(i), column)
-        : column.generatedText === undefined
-          ? defaultValue(analysis, column)
-          : stored('NULL', column)
+      inserts ? ungiven(analysis, column, next) : stored(oldOf(i), column)
     const counts = column.identity?.allowExplicitInsert === false
     const isMade = counts || column.generatedText !== undefined
     if (without.has(name.toLowerCase()) || isMade) return otherwise()
     const found = sourceColumn(joined.columns, name)
     if (found === undefined) {
+      if (evolves) return otherwise()
       throw new SqlError(
         SqlState.undefinedColumn,
         `column "${name}" of the target is not a column of the source`,
@@ -362,6 +385,41 @@ function sourceColumn(columns: readonly NamedColumn[], name: string): NamedColum
     throw new SqlError(SqlState.ambiguousColumn, `column reference "${name}" is ambiguous`)
   }
   return found[0]
+}
+
+/**
+ * The columns that clauses name, or mean by a star, and only the source has: nullable, of the type
+ * and in the order that they have there.
+ */
+function newColumns(
+  analysis: Analysis,
+  fields: Node,
+  stars: readonly MergeStar[],
+  known: readonly TargetColumn[],
+  source: Side,
+  alias: string,
+): readonly TargetColumn[] {
+  const lower = (name: string): string => name.toLowerCase()
+  const named = new Set<string>()
+  for (const node of listOf(fields.mergeWhenClauses)) {
+    for (const one of listOf(nodeOf(node, 'MergeWhenClause')?.targetList)) {
+      named.add(lower(assignedName(analysis, nodeOf(one, 'ResTarget') ?? {}, alias)))
+    }
+  }
+  for (const { except } of stars) {
+    const without = new Set(except.map(lower))
+    for (const { name } of source.columns) if (!without.has(lower(name))) named.add(lower(name))
+  }
+  const taken = new Set(known.map(({ field }) => lower(field.name)))
+  const made: TargetColumn[] = []
+  for (const { name } of source.columns) {
+    if (!named.has(lower(name)) || taken.has(lower(name))) continue
+    // 42702 where the source has it twice.
+    const found = sourceColumn(source.columns, name) as NamedColumn
+    taken.add(lower(name))
+    made.push(newColumn(name, found.column.type))
+  }
+  return made
 }
 
 function requireReachable(analysis: Analysis, clauses: readonly Clause[]): void {

@@ -31,6 +31,8 @@ export interface ParsedStatement {
   readonly travels: readonly TimeTravel[]
   /** The star clauses of a MERGE. */
   readonly mergeStars: readonly MergeStar[]
+  /** Whether a MERGE lets its table get columns. */
+  readonly mergeEvolves?: boolean
   /** What a CREATE TABLE says in a lakehouse's words. */
   readonly tableOptions: TableOptions
   /** What an INSERT says in a lakehouse's words. */
@@ -121,6 +123,7 @@ export function parseStatement(source: string, start: number): ParsedStatement {
       lakeCommand: null,
       travels,
       mergeStars: merge.stars,
+      mergeEvolves: merge.evolves,
       tableOptions: options,
       insertOptions: insert.options,
     }

@@ -2,7 +2,7 @@
 
 import { LRUCache } from 'lru-cache'
 import { Oid, pgType, type PgType } from '../catalog/pg-types.js'
-import type { Catalog, TableName } from '../catalog/catalog.js'
+import type { Catalog, Relation as LakeRelation, TableName } from '../catalog/catalog.js'
 import type { Cancellation } from '../storage/cancellation.js'
 import { type EngineColumn, type EngineConnection, quoteIdentifier } from '../storage/engine.js'
 import { type EngineType, printEngineType } from '../storage/engine-type.js'
@@ -33,6 +33,7 @@ import { applyJoinKeys } from './join-keys.js'
 import type { InputStyle } from './literal.js'
 import { numberParameters } from './parameter-marker.js'
 import { type ParsedStatement, parseStatements } from './parse.js'
+import { laterRelation } from './past-lake.js'
 import { PlannedScans, type PlannedTable } from './planned-scans.js'
 import type { Execution } from './portal.js'
 import type { ResultColumn } from './result.js'
@@ -62,6 +63,8 @@ export interface QueryContext {
   readonly deletionPolicy: DeletionPolicy
   /** Whether keys of small tables are read beforehand to leave out files of large ones. */
   readonly joinPruning: boolean
+  /** Whether statements add columns that their table lacks. */
+  readonly schemaEvolution: boolean
   /** As for an analysis; `executing` is false while a statement is only described. */
   readonly sessionFunction: (
     name: string,
@@ -555,7 +558,7 @@ async function resolve(
     const created = context.block.createdTable(layer, name)
     if (created !== undefined) return tableRelation(created, reference, run)
   }
-  const found = await context.catalog.resolve(parts, context.searchPath)
+  const found = await findRelation(parts, reference, context)
   if (found === null) return undefined
   if (found.kind === 'view') {
     if (reference.travel !== undefined) {
@@ -577,6 +580,20 @@ async function resolve(
     return { kind: 'view', name: viewName, query: { ...query, columns }, columnNames: [] }
   }
   return tableRelation(found.table, reference, run)
+}
+
+/** What a name stands for, at the moment the session is pinned to; 42P01 for what came later. */
+async function findRelation(
+  name: readonly string[],
+  { travel }: TableReference,
+  { catalog, gateway, block, searchPath }: QueryContext,
+): Promise<LakeRelation | null> {
+  const found = await catalog.resolve(name, searchPath)
+  if (found !== null || block.past === undefined) return found
+  const now = await gateway.catalog.resolve(name, searchPath)
+  // A table's own time travel says itself when it is meant.
+  if (now === null || (now.kind === 'table' && travel !== undefined)) return now
+  throw laterRelation(name)
 }
 
 /**

@@ -6,6 +6,7 @@ import type { ColumnBatch } from '../storage/column-batch.js'
 import type { RowChunk } from '../storage/engine.js'
 import type { EngineType } from '../storage/engine-type.js'
 import type { Scalar } from '../storage/engine-value.js'
+import type { RelayedRows } from './relayed-rows.js'
 
 /** A column of a result as RowDescription shows it. */
 export interface ResultColumn {
@@ -18,6 +19,8 @@ export interface ResultColumn {
   /** OID of the table the column comes from, and its attribute number; 0 where it is computed. */
   readonly tableOid: number
   readonly attributeNumber: number
+  /** `typlen`, where another PostgreSQL has told it. */
+  readonly sizeBytes?: number
 }
 
 /**
@@ -26,11 +29,18 @@ export interface ResultColumn {
  * - `chunk`: rows `from` (inclusive) to `to` (exclusive) of raw vectors out of DuckDB.
  * - `values`: rows the gateway made itself, in the JavaScript form of each column's engineType.
  * - `encoded`: whole DataRow messages, already in the formats that were asked for.
+ * - `relayed`: rows `from` (inclusive) to `to` (exclusive) of another PostgreSQL's answer.
  */
 export type RowBatch =
   | { readonly kind: 'chunk'; readonly chunk: RowChunk; readonly from: number; readonly to: number }
   | { readonly kind: 'values'; readonly rows: readonly (readonly Scalar[])[] }
   | { readonly kind: 'encoded'; readonly bytes: Uint8Array; readonly rowCount: number }
+  | {
+      readonly kind: 'relayed'
+      readonly rows: RelayedRows
+      readonly from: number
+      readonly to: number
+    }
 
 /** Settings that shape values in text format; read once for each result. */
 export interface OutputStyle {

@@ -2,13 +2,18 @@
 
 import { planMerge } from './merge.js'
 import type { ParsedStatement } from './parse.js'
+import type { QueryContext } from './query.js'
 import type { RowChangeKind } from './row-change.js'
 import { planRowUpdate } from './row-update.js'
 import { kindOf, type Node } from './syntax-tree.js'
 import { planUpsert } from './upsert.js'
 
 /** How `statement` changes rows; undefined for an INSERT that only adds, and for all others. */
-export function rowChangeKind(statement: ParsedStatement, fields: Node): RowChangeKind | undefined {
+export function rowChangeKind(
+  statement: ParsedStatement,
+  fields: Node,
+  { schemaEvolution }: Pick<QueryContext, 'schemaEvolution'> = { schemaEvolution: false },
+): RowChangeKind | undefined {
   switch (statement.tree === null ? '' : kindOf(statement.tree)) {
     case 'UpdateStmt':
       return update('UPDATE', fields)
@@ -19,7 +24,10 @@ export function rowChangeKind(statement: ParsedStatement, fields: Node): RowChan
         operation: 'MERGE',
         command: 'MERGE',
         plan: (analysis, table, snapshot) =>
-          planMerge(analysis, fields, statement.mergeStars, table, snapshot),
+          planMerge(analysis, fields, table, snapshot, {
+            stars: statement.mergeStars,
+            evolves: statement.mergeEvolves === true || schemaEvolution,
+          }),
       }
     case 'InsertStmt':
       if (fields.onConflictClause === undefined) return undefined

@@ -4,10 +4,12 @@ import type { TableName } from '../catalog/catalog.js'
 import { quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import type { IdentityColumn } from '../storage/identity-column.js'
+import type { StructField } from '../storage/schema.js'
 import { FILE_COLUMN, ROW_COLUMN } from '../storage/scan-relation.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { type Analysis, type AnalyzedQuery, markerOf } from './analysis.js'
 import type { FromItem } from './analyze-from.js'
+import type { DrawnIdentity } from './identity-draws.js'
 import { type NamedColumn, type Range, type RangeColumn, Scope } from './scope.js'
 import type { KeyEquality } from './table-predicates.js'
 import { type TargetColumn, targetScope } from './target-table.js'
@@ -53,6 +55,10 @@ export interface RowChangePlan extends AnalyzedQuery {
     string,
     { readonly identity: IdentityColumn; readonly column: string }
   >
+  /** Identity columns by name that rows of the stage have drawn numbers from. */
+  readonly drawn?: ReadonlyMap<string, DrawnIdentity>
+  /** Columns that the table is to get; the stage has them behind the others. */
+  readonly newFields?: readonly StructField[]
   /** Whether every row of the table may be changed, not only those the keys find. */
   readonly touchesUnmatched: boolean
   /** Whether one row changed twice by the statement is an error (21000). */

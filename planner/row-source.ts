@@ -99,6 +99,7 @@ export class ReadySource implements RowSource {
 export function batchRows(batch: RowBatch): number {
   switch (batch.kind) {
     case 'chunk':
+    case 'relayed':
       return batch.to - batch.from
     case 'values':
       return batch.rows.length
@@ -110,7 +111,8 @@ export function batchRows(batch: RowBatch): number {
 /** The first `rowCount` rows of a batch, and the rest; 0 < rowCount < rows in the batch. */
 export function splitBatch(batch: RowBatch, rowCount: number): readonly [RowBatch, RowBatch] {
   switch (batch.kind) {
-    case 'chunk': {
+    case 'chunk':
+    case 'relayed': {
       const middle = batch.from + rowCount
       return [
         { ...batch, to: middle },

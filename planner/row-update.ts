@@ -4,6 +4,7 @@ import type { TableName } from '../catalog/catalog.js'
 import { quoteIdentifier } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { FILE_COLUMN, ROW_COLUMN } from '../storage/scan-relation.js'
+import type { IdentityColumn } from '../storage/identity-column.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { analyzeExpression } from './analyze-expression.js'
 import { booleanOf } from './expression-types.js'
@@ -12,6 +13,7 @@ import { analyzeFrom } from './analyze-from.js'
 import { analyzeWith } from './query-with.js'
 import { conjunctsOf } from './conjuncts.js'
 import type { Analysis } from './analysis.js'
+import { IdentityDraws } from './identity-draws.js'
 import { analyzeReturning, returningNodes } from './returning.js'
 import {
   ACTION,
@@ -112,6 +114,7 @@ export function planRowUpdate(
     ...(isShown ? [...old.names, ...joined.names].map((one) => `${row}.${one}`) : []),
   ]
   const oldOf = (i: number): string => `${row}.${old.names[i] ?? ''}`
+  const draws = new IdentityDraws(analysis, row, table.name)
   let sql: string
   if (kind === 'DELETE') {
     const own = isShown
@@ -126,6 +129,7 @@ export function planRowUpdate(
       table.name,
       name,
       scopeOf(outer, old, joined),
+      (column, identity) => draws.next(column, identity, 'true'),
     )
     const own = columns.map((column, i) => {
       const value = changed.get(column) ?? stored(oldOf(i), column)
@@ -135,9 +139,9 @@ export function planRowUpdate(
       analysis,
       snapshot,
       columns,
-      `SELECT ${[...own, ...passed].join(', ')} FROM (${inner}) AS ${row}`,
+      `SELECT ${[...own, ...passed, ...draws.counters].join(', ')} FROM (${draws.counted(inner)}) AS ${row}`,
       table.name,
-      passing,
+      [...passing, ...draws.counters],
     )
   }
   const alias = analysis.fresh('r')
@@ -161,6 +165,7 @@ export function planRowUpdate(
       },
     ],
     source,
+    drawn: draws.identities,
     touchesUnmatched: false,
     refusesRepeats: false,
     returning: analyzeReturning(analysis, fields, outer, {
@@ -184,6 +189,9 @@ function requireOtherAlias(analysis: Analysis, item: Side, name: string): void {
   }
 }
 
+/** The text of the number that an identity column gives next. */
+export type NextIdentity = (column: TargetColumn, identity: IdentityColumn) => string
+
 /**
  * The texts that an UPDATE's SET list gives columns.
  *
@@ -197,6 +205,7 @@ export function analyzeAssignments(
   table: string,
   alias: string,
   scope: Scope,
+  next?: NextIdentity,
 ): ReadonlyMap<TargetColumn, string> {
   const changed = new Map<TargetColumn, string>()
   for (const node of nodes) {
@@ -214,7 +223,7 @@ export function analyzeAssignments(
     }
     changed.set(
       column,
-      assignedText(analysis, assignedNode(analysis, target.val as Node), column, scope),
+      assignedText(analysis, assignedNode(analysis, target.val as Node), column, scope, next),
     )
   }
   return changed
@@ -248,6 +257,7 @@ export function assignedText(
   node: Node,
   column: TargetColumn,
   scope: Scope,
+  next?: NextIdentity,
 ): string {
   const isDefault = nodeOf(node, 'SetToDefault') !== undefined
   if (column.generatedText !== undefined) {
@@ -257,6 +267,9 @@ export function assignedText(
       `column "${column.field.name}" can only be updated to DEFAULT`,
       { detail: `Column "${column.field.name}" is a generated column.` },
     )
+  }
+  if (isDefault && column.identity !== undefined && next !== undefined) {
+    return next(column, column.identity)
   }
   if (isDefault) return defaultValue(analysis, column)
   if (column.identity?.allowExplicitInsert === false) {

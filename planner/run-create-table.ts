@@ -47,7 +47,7 @@ import { findTarget } from './write-target.js'
 type Notice = (message: string, sqlState?: SqlState) => void
 
 /** What stands where a new table is to be. */
-interface Place {
+export interface Place {
   readonly table: TableName
   /** The table that has the name already; null when it is free. */
   readonly existing: Snapshot | null
@@ -89,7 +89,7 @@ export async function runCreateTable(
   for (const name of definition.widened) {
     notice(`identity column "${name}" is stored as bigint: Delta counts in 64 bits`)
   }
-  const { change, more } = begin(context, place, made)
+  const { change, more } = beginTable(context, place, made)
   const operation = existing === null ? 'CREATE TABLE' : 'CREATE OR REPLACE TABLE'
   change.apply({ ...more, operation, parameters: parametersOf(made) })
   return done
@@ -121,7 +121,7 @@ async function requireExpressions(
 }
 
 /** Whether IF NOT EXISTS has found the table; 42P07 when it must not be there. */
-function isThere(
+export function isThere(
   { table, exists }: Place,
   { orReplace }: TableOptions,
   ifNotExists: boolean,
@@ -242,13 +242,20 @@ function optionsOf(fields: Node, lake: TableOptions): TableOptions {
         'true',
     )
   }
+  return { ...lake, partitionColumns: partitions, properties: statedProperties(given) }
+}
+
+/** Properties in the spelling that engines know them by; the errors of `requireProperty`. */
+export function statedProperties(given: { readonly [key: string]: string }): {
+  readonly [key: string]: string
+} {
   const properties: { [key: string]: string } = {}
   for (const [name, value] of Object.entries(given)) {
     const spelled = propertyName(name)
     requireProperty(spelled, value)
     properties[spelled] = value
   }
-  return { ...lake, partitionColumns: partitions, properties }
+  return properties
 }
 
 /**
@@ -256,7 +263,11 @@ function optionsOf(fields: Node, lake: TableOptions): TableOptions {
  *
  * 3F000 when there is no such layer, 42602 for a name that can be no folder's, 42809 for a view.
  */
-async function placeOf(range: Node, lake: TableOptions, context: QueryContext): Promise<Place> {
+export async function placeOf(
+  range: Node,
+  lake: TableOptions,
+  context: QueryContext,
+): Promise<Place> {
   const { catalog, store, snapshots } = context.gateway
   const layer =
     typeof range.schemaname === 'string' ? range.schemaname : (context.searchPath[0] ?? 'public')
@@ -368,7 +379,7 @@ async function registerFound(
  * A table that is replaced, or was dropped, leaves its log: the new one is the next version of it.
  * One that is replaced keeps its id, so that readers know it for the same.
  */
-function begin(
+export function beginTable(
   context: QueryContext,
   { table, existing, base, registration }: Place,
   made: NewTable,
@@ -511,12 +522,12 @@ export async function runCreateTableAs(
       const operation = `${words} AS SELECT`
       const parameters = parametersOf(made)
       if (into.skipData === true) {
-        const { change, more } = begin(context, place, made)
+        const { change, more } = beginTable(context, place, made)
         change.apply({ ...more, operation, parameters })
         return command('CREATE TABLE AS')
       }
       const { sql, values: bound } = await scanText(analyzed, values, context, connection)
-      const { change, more } = begin(context, place, made)
+      const { change, more } = beginTable(context, place, made)
       const written = await writeDataFiles(context.gateway.store, connection, made, {
         query: renamed(sql, analyzed.query, fields),
         values: bound,

@@ -8,6 +8,7 @@ import { assert, SqlError, SqlState } from '../storage/errors.js'
 import type { DeletionPolicy } from '../storage/file-fate.js'
 import { BoundPortals } from './bound-portals.js'
 import { type CatalogSession, catalogRows } from './catalog-query.js'
+import { catalogSessionOf } from './catalog-session.js'
 import { Channels } from './channels.js'
 import { Cursors } from './cursors.js'
 import { EnginePool } from './engine-pool.js'
@@ -16,9 +17,11 @@ import { parseStatements, type ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
 import { PreparedStatements } from './prepared-statements.js'
 import type { QueryContext } from './query.js'
+import { AS_OF, asOfMs, asOfText, type PastLake } from './past-lake.js'
 import { needsTransactionBlock, readOnlyTransaction } from './refusal.js'
 import type { OutputStyle } from './result.js'
 import type { SessionEvents, StatementDescription } from './session.js'
+import { type ClientEnds, NO_CLIENT, SessionActivity } from './session-activity.js'
 import { sessionFunction } from './session-function.js'
 import type { ApplicationTransaction } from './table-change.js'
 import { TemporaryTables } from './temporary-tables.js'
@@ -31,6 +34,8 @@ export interface SessionOptions {
   readonly events: SessionEvents
   /** Settings out of the startup message. */
   readonly settings: readonly (readonly [string, string])[]
+  /** The ends of its connection. */
+  readonly client?: ClientEnds
 }
 
 /** How statements run other statements: EXECUTE, DECLARE and their like. */
@@ -51,6 +56,8 @@ export class SessionContext {
   readonly gateway: Gateway
   readonly user: string
   readonly processId: number
+  readonly client: ClientEnds
+  readonly activity: SessionActivity = new SessionActivity()
   readonly settings: Settings
   readonly pool: EnginePool
   readonly prepared: PreparedStatements = new PreparedStatements()
@@ -67,11 +74,19 @@ export class SessionContext {
     this.gateway = gateway
     this.user = user
     this.processId = processId
+    this.client = options.client ?? NO_CLIENT
     this.dispatch = dispatch
     this.#events = events
     this.settings = new Settings((name, value) => events.parameterStatus(name, value))
     this.settings.setDefault('session_authorization', user)
-    for (const [name, value] of options.settings) this.settings.setDefault(name, value)
+    // The moment is read in the zone that the other settings name.
+    const isPast = (name: string): boolean => name.toLowerCase() === AS_OF
+    for (const [name, value] of options.settings) {
+      if (!isPast(name)) this.settings.setDefault(name, value)
+    }
+    for (const [name, value] of options.settings) {
+      if (isPast(name)) this.settings.setDefault(name, asOfText(value, this.outputStyle))
+    }
     this.settings.markReported()
     this.pool = new EnginePool(gateway.engine, () => this.settings.get('timezone'))
     this.temporary = new TemporaryTables(this.pool, processId)
@@ -104,13 +119,20 @@ export class SessionContext {
           ),
       },
       this.gateway.openChanges,
+      () => this.past,
     )
     return this.#block
   }
 
   /** The names of the lake as the open block sees them. */
   get catalog(): Catalog {
-    return this.#block?.catalog(this.gateway) ?? this.gateway.catalog
+    return this.#block?.catalog(this.gateway) ?? this.past?.catalog ?? this.gateway.catalog
+  }
+
+  /** The lake at the moment of `lakegate.as_of`; undefined while that is not set. */
+  get past(): PastLake | undefined {
+    const kept = this.settings.get(AS_OF)
+    return kept === '' ? undefined : this.gateway.past(asOfMs(kept))
   }
 
   /** Ends the block that is open, if any. */
@@ -129,9 +151,14 @@ export class SessionContext {
     return this.#block
   }
 
-  /** 25006 when the transaction is read-only. */
-  requireWritable(what: string): void {
+  /** 25006 when the transaction is read-only, for what stays in the session. */
+  requireReadWrite(what: string): void {
     if (this.openBlock().readOnly) throw readOnlyTransaction(what)
+  }
+
+  /** 25006 when the transaction is read-only, or looks at the past. */
+  requireWritable(what: string): void {
+    this.openBlock().requireWritable(what)
   }
 
   /** 42P03 when a cursor or a portal has that name. */
@@ -167,24 +194,21 @@ export class SessionContext {
       temporaryTable: (name) => this.temporary.relation(name),
       deletionPolicy: this.settings.get('lakegate.deletion_vectors') as DeletionPolicy,
       joinPruning: this.settings.get('lakegate.join_pruning') === 'on',
+      schemaEvolution: this.settings.get('lakegate.schema_evolution') === 'on',
       sessionFunction: (name, args, executing) => sessionFunction(this, name, args, executing),
     }
   }
 
   /** What queries over system catalogs need of this session. */
   catalogSession(): CatalogSession {
-    return {
-      searchPath: this.settings.searchPath(),
-      settings: this.settings,
-      hasTemporaryTable: (name) => this.temporary.find(name) !== undefined,
-    }
+    return catalogSessionOf(this)
   }
 
   /** PostgreSQL's own words about each setting, by name. */
   async settingDescriptions(): Promise<ReadonlyMap<string, string>> {
     const [statement] = parseStatements('SELECT name, short_desc FROM pg_catalog.pg_settings')
     assert(statement !== undefined, 'the text is a statement')
-    const rows = await catalogRows(statement, [], this.gateway, this.catalogSession())
+    const rows = await catalogRows(statement, [], this.catalogSession())
     return new Map(rows.map(([name, text]) => [name ?? '', text ?? ''] as const))
   }
 

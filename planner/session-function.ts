@@ -1,6 +1,6 @@
 /** Session functions: calls whose value the session itself knows, put into a query as literals. */
 
-import { SERVER_VERSION } from '../catalog/server-version.js'
+import { SERVER_VERSION_TEXT } from '../catalog/server-version.js'
 import type { Settings } from '../catalog/settings.js'
 import { quoteLiteral } from '../storage/engine.js'
 import { constantOf, type Node } from './syntax-tree.js'
@@ -50,7 +50,7 @@ export function sessionFunction(
     case 'current_schema':
       return quoteLiteral(settings.searchPath()[0] ?? 'public')
     case 'version':
-      return quoteLiteral(`PostgreSQL ${SERVER_VERSION} (Lakegate) on DuckDB`)
+      return quoteLiteral(SERVER_VERSION_TEXT)
     case 'pg_backend_pid':
       return String(session.processId)
     case 'pg_is_in_recovery':

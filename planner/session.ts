@@ -36,6 +36,8 @@ export interface StatementDescription {
   readonly parameterTypes: readonly PgType[]
   /** null: the statement returns no rows (NoData). */
   readonly columns: readonly ResultColumn[] | null
+  /** Another PostgreSQL answers the statement, and takes parameters as the client sends them. */
+  readonly isRelayed?: boolean
 }
 
 /**
@@ -55,8 +57,15 @@ export interface Session {
   describeStatement(name: string): Promise<StatementDescription>
   /** Types to decode Bind's parameters with; 26000 when there is no such statement. */
   parameterTypes(statementName: string): Promise<readonly PgType[]>
-  /** Bind, with decoded parameters. */
-  bind(portalName: string, statementName: string, values: readonly EngineValue[]): Promise<void>
+  /** Whether Bind's parameters are handed on as they are (`wire`), not decoded; 26000 likewise. */
+  takesWireParameters(statementName: string): Promise<boolean>
+  /** Bind, with decoded parameters; `formats` are the format codes of the result as they were sent. */
+  bind(
+    portalName: string,
+    statementName: string,
+    values: readonly EngineValue[],
+    formats?: readonly (0 | 1)[],
+  ): Promise<void>
   /** Columns of a portal; null when it returns no rows. */
   describePortal(name: string): Promise<readonly ResultColumn[] | null>
   /**

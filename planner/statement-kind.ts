@@ -28,6 +28,8 @@ export interface StatementCall {
   readonly values: readonly EngineValue[]
   /** Types the parameters were described with; empty where the values alone tell. */
   readonly oids: readonly number[]
+  /** Format codes the rows will be asked for in; undefined when that is not known yet. */
+  readonly formats?: readonly (0 | 1)[] | undefined
   readonly cancellation: Cancellation
 }
 

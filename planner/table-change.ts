@@ -48,6 +48,8 @@ interface ChangeState {
   readonly feeds: readonly StatementFeed[]
   /** Whether a statement took away files that an earlier one had made. */
   readonly isTangled: boolean
+  /** Transactions of applications by their ids. */
+  readonly transactions: ReadonlyMap<string, bigint>
 }
 
 /** What one statement does to a table. */
@@ -64,6 +66,8 @@ export interface StatementChange {
   readonly domains?: ReadonlyMap<string, string | null>
   /** As in StatementFeed. */
   readonly changeData?: StatementFeed['changeData']
+  /** Transactions of applications that the statement is, by their ids; each is newer than the table's. */
+  readonly transactions?: ReadonlyMap<string, bigint>
 }
 
 /**
@@ -104,6 +108,7 @@ export class TableChange {
       parameters: null,
       feeds: [],
       isTangled: false,
+      transactions: new Map(),
     }
   }
 
@@ -142,6 +147,7 @@ export class TableChange {
           ? state.feeds
           : [...state.feeds, { adds, removes, changeData }],
       isTangled: state.isTangled || isTangled,
+      transactions: new Map([...state.transactions, ...(change.transactions ?? [])]),
     }
   }
 
@@ -172,7 +178,7 @@ export class TableChange {
       columnMapping: source.columnMapping,
       files,
       sizeBytes: files.sizeBytes,
-      transactions: this.base?.transactions ?? new Map(),
+      transactions: this.#transactions(),
       domains: this.#domains(),
       groups: this.base?.groups ?? emptyTrail(),
     }
@@ -187,18 +193,29 @@ export class TableChange {
     return domains
   }
 
+  #transactions(): Snapshot['transactions'] {
+    const known = this.base?.transactions ?? new Map()
+    const { transactions } = this.#state
+    if (transactions.size === 0) return known
+    const own = [...transactions].map(
+      ([appId, version]) => [appId, { appId, version: Number(version) }] as const,
+    )
+    return new Map([...known, ...own])
+  }
+
   /** Whether there is anything to commit. */
   get isEmpty(): boolean {
-    const { adds, removes, definition } = this.#state
-    const isUnchanged = definition === null && this.#state.domains.size === 0
+    const { adds, removes, definition, domains, transactions } = this.#state
+    const isUnchanged = definition === null && domains.size === 0 && transactions.size === 0
     return adds.length === 0 && removes.length === 0 && isUnchanged
   }
 
   /** Whether there are only files to add, whatever the table holds. */
   get #isBlindAppend(): boolean {
-    const { removes, reads, definition, domains } = this.#state
+    const { removes, reads, definition, domains, transactions } = this.#state
     const changesFiles = removes.length > 0 || reads.length > 0
-    return !changesFiles && definition === null && domains.size === 0
+    const changesState = definition !== null || domains.size > 0 || transactions.size > 0
+    return !changesFiles && !changesState
   }
 
   /**
@@ -251,6 +268,10 @@ export class TableChange {
       !transaction.setTransaction(application.appId, application.version)
     ) {
       return null
+    }
+    for (const [appId, version] of this.#state.transactions) {
+      const isNew = transaction.setTransaction(appId, version)
+      assert(isNew, 'the transaction is newer than what the block has read')
     }
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
     const feed = { statements: feeds, isTangled, adds, removes }

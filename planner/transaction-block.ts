@@ -6,6 +6,7 @@ import type { Snapshot } from '../storage/snapshot.js'
 import type { Gateway } from './gateway.js'
 import { commitChanges } from './group-commit.js'
 import { OpenChanges } from './open-changes.js'
+import { type PastLake, readOnlyPast } from './past-lake.js'
 import { readOnlyTransaction } from './refusal.js'
 import type { ApplicationTransaction, TableChange } from './table-change.js'
 
@@ -45,10 +46,12 @@ export class TransactionBlock {
   /** Statements that have been executed in it, those inside of others included. */
   statementCount = 0
   readonly startedMs: number = Date.now()
+  #transactionId: bigint | undefined
   readonly #states: readonly TransactionalState[]
   readonly #readOnly: () => boolean
   readonly #application: ApplicationHooks
   readonly #openChanges: OpenChanges
+  readonly #past: () => PastLake | undefined
   /** Tables whose change is counted among those that are open. */
   readonly #watched = new Set<string>()
   readonly #restore: () => Promise<void>
@@ -65,7 +68,9 @@ export class TransactionBlock {
     readOnly: () => boolean = () => false,
     application: ApplicationHooks = NO_APPLICATION,
     openChanges: OpenChanges = new OpenChanges(),
+    past: () => PastLake | undefined = () => undefined,
   ) {
+    this.#past = past
     this.#application = application
     this.#openChanges = openChanges
     this.explicit = explicit
@@ -74,9 +79,26 @@ export class TransactionBlock {
     this.#restore = this.#mark()
   }
 
+  /** The number of this transaction among those of the gateway that were asked for one. */
+  transactionId(gateway: Gateway): bigint {
+    this.#transactionId ??= gateway.nextTransactionId()
+    return this.#transactionId
+  }
+
   /** Whether statements that change the lake are refused (25006). */
   get readOnly(): boolean {
     return this.#readOnly()
+  }
+
+  /** The lake of the past that statements see instead of the one there is, if any. */
+  get past(): PastLake | undefined {
+    return this.#past()
+  }
+
+  /** 25006 when what `words` name may not change the lake. */
+  requireWritable(words: string): void {
+    if (this.past !== undefined) throw readOnlyPast(words)
+    if (this.readOnly) throw readOnlyTransaction(words)
   }
 
   /** Whether a savepoint is open: a subtransaction in PostgreSQL's words. */
@@ -91,6 +113,7 @@ export class TransactionBlock {
 
   /** The table that the block makes under that name, or undefined. */
   createdTable(layer: string, name: string): TableName | undefined {
+    if (this.past !== undefined) return undefined
     for (const { creates, table } of this.#changes.values()) {
       if (creates && table.layer === layer && table.name === name) return table
     }
@@ -103,7 +126,7 @@ export class TransactionBlock {
    * 25006 in a read-only block, 0A000 in one that has changed names.
    */
   changing(table: TableName, words: string, begin: () => TableChange): TableChange {
-    if (this.readOnly) throw readOnlyTransaction(words)
+    this.requireWritable(words)
     if (this.#draft !== undefined) throw namesAndRows()
     const known = this.#changes.get(table.path)
     if (known !== undefined) return known
@@ -119,7 +142,7 @@ export class TransactionBlock {
 
   /** The names as this block sees them. */
   catalog(gateway: Gateway): Catalog {
-    return this.#draft ?? gateway.catalog
+    return this.past?.catalog ?? this.#draft ?? gateway.catalog
   }
 
   /**
@@ -139,6 +162,8 @@ export class TransactionBlock {
    * shows or nothing.
    */
   async snapshot(tablePath: string, gateway: Gateway): Promise<Snapshot | null> {
+    const { past } = this
+    if (past !== undefined) return past.snapshot(tablePath)
     const change = this.changeOf(tablePath)
     if (change !== undefined) return change.snapshot(gateway.store)
     const taken = this.#snapshots.get(tablePath)

@@ -3,6 +3,7 @@
 import type { TableName } from '../catalog/catalog.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import type { Snapshot } from '../storage/snapshot.js'
+import { laterRelation } from './past-lake.js'
 import type { QueryContext } from './query.js'
 import type { Node } from './syntax-tree.js'
 
@@ -37,6 +38,8 @@ export async function findTarget(
   }
   const snapshot = found === null ? null : await block.snapshot(found.table.path, gateway)
   if (found === null || snapshot === null) {
+    const isLater = block.past !== undefined && (await gateway.catalog.resolve(parts, searchPath))
+    if (isLater) throw laterRelation(parts).at(position)
     throw new SqlError(SqlState.undefinedTable, `relation "${parts.join('.')}" does not exist`, {
       position,
     })

@@ -20,14 +20,15 @@ export function offsetText(seconds: number): string {
 
 /** A time zone: what its clocks show at a moment. */
 export class Zone {
+  /** IANA name, or a fixed offset in PostgreSQL's POSIX spelling. */
+  readonly name: string
   readonly #fixed: number | null
   readonly #format: Intl.DateTimeFormat | null
-  readonly #name: string
   /** Offsets by quarter of an hour, in which no zone changes twice. */
   readonly #offsets = new Map<number, number>()
 
   constructor(name: string) {
-    this.#name = name
+    this.name = name
     const fixed = /^<[^>]*>([+-]?)(\d{1,2})(?::(\d\d))?$/.exec(name)
     if (fixed !== null) {
       // POSIX counts westwards.
@@ -51,6 +52,11 @@ export class Zone {
         second: 'numeric',
       })
     }
+  }
+
+  /** Seconds east of UTC where they are the same at all times; null elsewhere. */
+  get fixedSeconds(): number | null {
+    return this.#fixed
   }
 
   /** Seconds east of UTC at `micros` since 1970. */
@@ -90,9 +96,9 @@ export class Zone {
 
   abbreviation(micros: bigint): string {
     if (this.#format === null)
-      return this.#name.startsWith('<') ? offsetText(this.#fixed ?? 0) : this.#name
+      return this.name.startsWith('<') ? offsetText(this.#fixed ?? 0) : this.name
     const parts = new Intl.DateTimeFormat('en-US', {
-      timeZone: this.#name,
+      timeZone: this.name,
       timeZoneName: 'short',
     }).formatToParts(Number(micros / 1000n))
     const short = parts.find(({ type }) => type === 'timeZoneName')?.value ?? ''

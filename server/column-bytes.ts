@@ -40,12 +40,35 @@ export function columnBytes(
       format,
     )
   }
+  if (batch.kind === 'relayed') return fromRelayed(batch, index, format)
   const vector = batch.chunk.column(index)
   const { from, to } = batch
   return (
     fromVector(vector, from, to, format) ??
     fromValues(readVector(vector, format.column.engineType, to).slice(from), format)
   )
+}
+
+function fromRelayed(
+  { rows, from, to }: Extract<RowBatch, { kind: 'relayed' }>,
+  index: number,
+  { binary }: ColumnFormat,
+): ColumnBytes {
+  const column = rows.column(index, binary ? 1 : 0, from, to)
+  const ends = new Uint32Array(to - from)
+  const nulls = new Uint8Array(to - from)
+  const parts: Uint8Array[] = []
+  let end = 0
+  for (let i = 0; i < ends.length; i++) {
+    const start = column.starts[i] ?? -1
+    if (start < 0) nulls[i] = 1
+    else {
+      parts.push(column.bytes.subarray(start, column.ends[i]))
+      end += (column.ends[i] ?? 0) - start
+    }
+    ends[i] = end
+  }
+  return { bytes: Buffer.concat(parts, end), ends, nulls }
 }
 
 function fromValues(values: readonly Scalar[], format: ColumnFormat): ColumnBytes {

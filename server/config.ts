@@ -2,7 +2,7 @@
 
 /** Where the gateway listens, what it serves, and its limits. */
 export interface Config {
-  /** Folder of the lake. */
+  /** Folder of the lake, or `s3://bucket/prefix`. */
   readonly lake: string
   /** Whether `lake` was named; an unnamed, absent one is filled with the demonstration lake. */
   readonly lakeGiven: boolean
@@ -22,6 +22,13 @@ export interface Config {
   readonly tempDirectoryMaxBytes: number
   /** Absolute paths of the directories whose files COPY FROM may read. */
   readonly copyDirectories: readonly string[]
+  readonly s3Endpoint: string | null
+  readonly s3Region: string | null
+  /** Null where it follows from the endpoint. */
+  readonly s3PathStyle: boolean | null
+  /** Where files of a bucket are copied to; null for a folder of the system's temporary one. */
+  readonly cacheDirectory: string | null
+  readonly cacheBytes: number
   readonly snapshotCacheBytes: number
   readonly groupTimeoutMs: number
   readonly autoCompact: boolean
@@ -41,7 +48,7 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
     name: 'LAKE',
     default: 'lake',
     description:
-      'folder of the lake; where it is not set and `lake` is absent, a demonstration lake is made',
+      'folder of the lake or s3://bucket/prefix; where it is not set and `lake` is absent, a demonstration lake is made',
   },
   {
     name: 'HOST',
@@ -90,6 +97,27 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
     default: '',
     description: 'directories whose files COPY FROM may read, separated by colons; none without',
   },
+  {
+    name: 'S3_ENDPOINT',
+    default: '',
+    description: "URL of the store where it is not Amazon's; credentials are the AWS SDK's",
+  },
+  {
+    name: 'S3_REGION',
+    default: '',
+    description: "region of the bucket; the AWS SDK's without, or us-east-1 with an endpoint",
+  },
+  {
+    name: 'S3_PATH_STYLE',
+    default: '',
+    description: 'name the bucket in the path: on or off; on without where there is an endpoint',
+  },
+  {
+    name: 'CACHE_DIR',
+    default: '',
+    description: "folder for copies of a bucket's files; below the system's temporary one without",
+  },
+  { name: 'CACHE_BYTES', default: '20GB', description: 'bytes of those copies' },
   { name: 'SNAPSHOT_CACHE_BYTES', default: '256MB', description: 'memory for table snapshots' },
   {
     name: 'GROUP_TIMEOUT_MS',
@@ -183,6 +211,11 @@ export function readConfig(
     copyDirectories: text('COPY_DIRS')
       .split(':')
       .filter((path) => path !== ''),
+    s3Endpoint: optional('S3_ENDPOINT'),
+    s3Region: optional('S3_REGION'),
+    s3PathStyle: optional('S3_PATH_STYLE') === null ? null : onOrOff('S3_PATH_STYLE'),
+    cacheDirectory: optional('CACHE_DIR'),
+    cacheBytes: bytes('CACHE_BYTES'),
     snapshotCacheBytes: bytes('SNAPSHOT_CACHE_BYTES'),
     groupTimeoutMs: integer('GROUP_TIMEOUT_MS', 1, 3_600_000),
     autoCompact: onOrOff('AUTO_COMPACT'),
@@ -190,6 +223,9 @@ export function readConfig(
   }
   if (!config.copyDirectories.every((path) => path.startsWith('/'))) {
     throw wrong('COPY_DIRS', 'a list of absolute paths, separated by colons')
+  }
+  if (config.s3Endpoint !== null && !/^https?:\/\/[^/]/i.test(config.s3Endpoint)) {
+    throw wrong('S3_ENDPOINT', 'a URL such as https://minio.example:9000')
   }
   if ((config.tlsCert === null) !== (config.tlsKey === null)) {
     throw new ConfigError('LAKEGATE_TLS_CERT and LAKEGATE_TLS_KEY must be given together')

@@ -7,7 +7,9 @@ import type { Gateway } from '../planner/gateway.js'
 import { GatewaySession } from '../planner/gateway-session.js'
 import type { CopyIn, Result, ResultColumn } from '../planner/result.js'
 import type { Session, SessionEvents } from '../planner/session.js'
+import { plainAddress } from '../planner/session-activity.js'
 import type { Cancellation } from '../storage/cancellation.js'
+import { scalarType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { decodeParameter } from './codecs.js'
@@ -372,6 +374,13 @@ export class Connection {
         user: this.#user,
         events: this.#events(),
         settings: this.#startupSettings,
+        client: {
+          clientAddress: plainAddress(this.#socket.remoteAddress),
+          clientPort: this.#socket.remotePort ?? null,
+          serverAddress: plainAddress(this.#socket.localAddress),
+          serverPort: this.#socket.localPort ?? null,
+          secure: this.#secure,
+        },
       })
     } catch (thrown) {
       throw thrown instanceof SqlError
@@ -461,16 +470,20 @@ export class Connection {
         `bind message has ${formats.length} parameter formats but ${raw.length} parameters`,
       )
     }
+    const isRelayed = await session.takesWireParameters(statement)
     const values: EngineValue[] = raw.map((bytes, i) => {
-      const format = formats.length === 1 ? formats[0] : formats[i]
+      const format = (formats.length === 1 ? formats[0] : formats[i]) ?? 0
+      if (isRelayed) {
+        return { type: scalarType('VARCHAR'), value: null, wire: { bytes, format } }
+      }
       return decodeParameter(
         bytes,
-        format ?? 0,
+        format,
         types[i] ?? { oid: 25, typmod: -1 },
         session.outputStyle,
       )
     })
-    await session.bind(portal, statement, values)
+    await session.bind(portal, statement, values, codes)
     this.#formats.set(portal, { codes })
     this.#out.bindComplete()
   }
@@ -527,8 +540,10 @@ export class Connection {
         let rowCount = 0
         for await (const batch of result.batches) {
           rowCount += rowCountOf(batch)
-          this.#out.raw(encoder.encode(batch))
-          if (this.#out.sizeBytes >= FLUSH_BYTES) await this.#flush()
+          for (const piece of encoder.encode(batch)) {
+            this.#out.raw(piece)
+            if (this.#out.sizeBytes >= FLUSH_BYTES) await this.#flush()
+          }
         }
         metrics.rows.inc(rowCount)
         if (result.suspended()) this.#out.portalSuspended()
@@ -542,8 +557,10 @@ export class Connection {
         let rowCount = 0
         for await (const batch of result.batches) {
           rowCount += rowCountOf(batch)
-          this.#out.raw(encoder.encode(batch))
-          if (this.#out.sizeBytes >= FLUSH_BYTES) await this.#flush()
+          for (const piece of encoder.encode(batch)) {
+            this.#out.raw(piece)
+            if (this.#out.sizeBytes >= FLUSH_BYTES) await this.#flush()
+          }
         }
         metrics.rows.inc(rowCount)
         this.#out.raw(encoder.trailer())
@@ -560,7 +577,7 @@ export class Connection {
   /** Takes the rows of a COPY FROM and answers its tag. */
   async #copyIn(copy: CopyIn): Promise<string> {
     try {
-      const decoder = copy.format.format === 'parquet' ? new CopySpool(copy) : new CopyDecoder(copy)
+      const decoder = isSpooled(copy) ? new CopySpool(copy) : new CopyDecoder(copy)
       if (copy.source === 'client') {
         this.#out.copyInResponse(isBinary(copy), copy.columns.length)
         await this.#flush()
@@ -701,6 +718,11 @@ export class Connection {
       socket.on('close', done)
     })
   }
+}
+
+/** Whether the planner reads the bytes, not the server. */
+function isSpooled({ format: { format } }: CopyIn): boolean {
+  return format === 'parquet' || format === 'arrow'
 }
 
 /** Whether the client is to send bytes that are no text. */

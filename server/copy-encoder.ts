@@ -2,6 +2,7 @@
 
 import type { CopyFormat, OutputStyle, ResultColumn, RowBatch } from '../planner/result.js'
 import { assert } from '../storage/errors.js'
+import { ChunkEncoder } from './chunk-encoder.js'
 import { type ColumnBytes, columnBytes, type ColumnFormat } from './column-bytes.js'
 import { copyCell, rowCountOf, writeLength } from './row-encoder.js'
 import { textContext } from './value-text.js'
@@ -16,6 +17,7 @@ export class CopyEncoder {
   readonly #columns: readonly ResultColumn[]
   readonly #copy: CopyFormat
   readonly #formats: readonly ColumnFormat[]
+  readonly #chunks: ChunkEncoder
   #prefix: readonly Uint8Array[] = []
 
   constructor(columns: readonly ResultColumn[], copy: CopyFormat, style: OutputStyle) {
@@ -24,6 +26,11 @@ export class CopyEncoder {
     this.#copy = copy
     const binary = copy.format === 'binary'
     this.#formats = columns.map((column) => ({ column, binary, context }))
+    this.#chunks = new ChunkEncoder(
+      this.#formats,
+      binary ? { kind: 'binary', messageType: COPY_DATA } : { kind: 'text', copy },
+      (one) => this.#exact(one),
+    )
   }
 
   header(): Uint8Array {
@@ -34,8 +41,24 @@ export class CopyEncoder {
     return copyData(Buffer.from(`${names.join(this.#copy.delimiter)}\n`, 'utf8'))
   }
 
-  encode(batch: RowBatch): Uint8Array {
+  /** CopyData messages for the rows of `batch`, in pieces that may be sent one by one. */
+  *encode(batch: RowBatch): Iterable<Uint8Array> {
     assert(batch.kind !== 'encoded', 'COPY rows are not encoded before')
+    const pieces = batch.kind === 'chunk' ? this.#chunks.encode(batch) : [this.#exact(batch)]
+    for (const piece of pieces) yield this.#begun(piece)
+  }
+
+  /** The first rows with what has to stand before them in the same message. */
+  #begun(rows: Uint8Array): Uint8Array {
+    if (this.#prefix.length === 0 || rows.length === 0) return rows
+    const prefix = Buffer.concat(this.#prefix)
+    this.#prefix = []
+    const out = Buffer.concat([rows.subarray(0, 5), prefix, rows.subarray(5)])
+    writeLength(out, out.readUInt32BE(1) + prefix.length, 1)
+    return out
+  }
+
+  #exact(batch: Exclude<RowBatch, { kind: 'encoded' }>): Uint8Array {
     const rowCount = rowCountOf(batch)
     const cells = this.#formats.map((format, i) => columnBytes(batch, i, format))
     if (this.#copy.format === 'binary') return this.#binaryRows(cells, rowCount)
@@ -46,11 +69,9 @@ export class CopyEncoder {
   }
 
   #binaryRows(cells: readonly ColumnBytes[], rowCount: number): Uint8Array {
-    const prefix = Buffer.concat(this.#prefix)
-    this.#prefix = []
     const total = cells.reduce(
       (sum, column) => sum + (column.ends[rowCount - 1] ?? 0),
-      rowCount * (7 + 4 * cells.length) + prefix.length,
+      rowCount * (7 + 4 * cells.length),
     )
     const out = Buffer.allocUnsafe(total)
     let at = 0
@@ -58,10 +79,6 @@ export class CopyEncoder {
       const start = at
       out[at] = COPY_DATA
       at += 5
-      if (row === 0) {
-        out.set(prefix, at)
-        at += prefix.length
-      }
       out[at++] = cells.length >> 8
       out[at++] = cells.length & 255
       for (const column of cells) {

@@ -4,10 +4,12 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Gateway } from '../planner/gateway.js'
+import { warmCatalogs } from '../planner/warm-catalogs.js'
 import { createDemoLake } from '../storage/demo-lake.js'
 import { Engine } from '../storage/engine.js'
 import { SqlError } from '../storage/errors.js'
 import { LocalStore } from '../storage/local-store.js'
+import { isRemote, openStore } from '../storage/open-store.js'
 import { type Config, ConfigError, helpText, readConfig } from './config.js'
 import { listen } from './listener.js'
 
@@ -23,18 +25,26 @@ try {
 }
 
 async function start(config: Config): Promise<void> {
-  const lake = resolve(config.lake)
-  await prepareLake(config, lake)
+  const remote = isRemote(config.lake)
+  const lake = remote ? config.lake : resolve(config.lake)
+  if (!remote) await prepareLake(config, lake)
+  const opened = await openStore(lake, {
+    endpoint: config.s3Endpoint,
+    region: config.s3Region ?? (config.s3Endpoint === null ? null : 'us-east-1'),
+    pathStyle: config.s3PathStyle,
+    cacheFolder: config.cacheDirectory ?? join(tmpdir(), 'lakegate-cache'),
+    cacheBytes: config.cacheBytes,
+  })
   const spill = config.tempDirectory ?? join(tmpdir(), `lakegate-spill-${process.pid}`)
   const engine = await Engine.open({
     threads: config.threads ?? undefined,
     memoryLimitBytes: config.memoryLimitBytes ?? undefined,
     tempDirectory: spill,
     tempDirectoryMaxBytes: config.tempDirectoryMaxBytes,
-    allowedDirectories: [lake, spill],
+    allowedDirectories: [...opened.engineFolders, spill],
   })
   const gateway = await Gateway.open({
-    store: new LocalStore(lake),
+    store: opened.store,
     engine,
     database: config.database,
     snapshotCacheBytes: config.snapshotCacheBytes,
@@ -49,11 +59,13 @@ async function start(config: Config): Promise<void> {
     })
   } catch (thrown) {
     await engine.close()
+    await opened.close()
     throw thrown
   }
   process.stdout.write(
     `lakegate: serving ${lake} as database "${config.database}" on ${config.host}:${listener.port}, metrics on http://${config.host}:${listener.httpPort}/metrics\n`,
   )
+  void warmCatalogs(gateway)
   let stopping = false
   const stop = (): void => {
     if (stopping) return
@@ -63,6 +75,7 @@ async function start(config: Config): Promise<void> {
       await gateway.settle()
       gateway.close()
       await engine.close()
+      await opened.close()
       rmSync(join(tmpdir(), `lakegate-spill-${process.pid}`), { recursive: true, force: true })
       process.stdout.write('lakegate: stopped\n')
       process.exit(0)

@@ -22,7 +22,12 @@ export class MessageWriter {
   }
 
   take(): Buffer {
-    const bytes = Buffer.concat(this.#parts, this.#size)
+    const [first] = this.#parts
+    // Rows come in large pieces: these go as they are.
+    const bytes =
+      first !== undefined && this.#parts.length === 1
+        ? Buffer.from(first.buffer, first.byteOffset, first.byteLength)
+        : Buffer.concat(this.#parts, this.#size)
     this.#parts = []
     this.#size = 0
     return bytes
@@ -64,7 +69,7 @@ export class MessageWriter {
       fixed.writeUInt32BE(column.tableOid, 0)
       fixed.writeInt16BE(column.attributeNumber, 4)
       fixed.writeUInt32BE(column.pgType.oid, 6)
-      fixed.writeInt16BE(pgTypeByOid(column.pgType.oid)?.sizeBytes ?? -1, 10)
+      fixed.writeInt16BE(column.sizeBytes ?? pgTypeByOid(column.pgType.oid)?.sizeBytes ?? -1, 10)
       fixed.writeInt32BE(column.pgType.typmod, 12)
       fixed.writeInt16BE(formats[i] ?? 0, 16)
       parts.push(cstring(column.name), fixed)

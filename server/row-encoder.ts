@@ -1,21 +1,44 @@
-/** RowEncoder: batches of rows to DataRow messages, column by column. */
+/** RowEncoder: batches of rows to DataRow messages. */
 
 import type { OutputStyle, ResultColumn, RowBatch } from '../planner/result.js'
+import { ChunkEncoder } from './chunk-encoder.js'
 import { type ColumnBytes, columnBytes, type ColumnFormat } from './column-bytes.js'
 import { textContext } from './value-text.js'
+
+const DATA_ROW = 0x44
 
 /** Encodes the rows of one result; `formats` has one code per column. */
 export class RowEncoder {
   readonly #formats: readonly ColumnFormat[]
+  readonly #chunks: ChunkEncoder
 
   constructor(columns: readonly ResultColumn[], formats: readonly (0 | 1)[], style: OutputStyle) {
     const context = textContext(style)
     this.#formats = columns.map((column, i) => ({ column, binary: formats[i] === 1, context }))
+    this.#chunks = new ChunkEncoder(
+      this.#formats,
+      { kind: 'binary', messageType: DATA_ROW },
+      (one) => this.#exact(one),
+    )
   }
 
-  /** Whole DataRow messages for the rows of `batch`. */
-  encode(batch: RowBatch): Uint8Array {
-    if (batch.kind === 'encoded') return batch.bytes
+  /** Whole DataRow messages for the rows of `batch`, in pieces that may be sent one by one. */
+  encode(batch: RowBatch): Iterable<Uint8Array> {
+    switch (batch.kind) {
+      case 'chunk':
+        return this.#chunks.encode(batch)
+      case 'values':
+        return [this.#exact(batch)]
+      case 'encoded':
+        return [batch.bytes]
+      case 'relayed': {
+        const formats = this.#formats.map(({ binary }) => (binary ? 1 : 0))
+        return [batch.rows.messages(formats, batch.from, batch.to) ?? this.#exact(batch)]
+      }
+    }
+  }
+
+  #exact(batch: Exclude<RowBatch, { kind: 'encoded' }>): Uint8Array {
     const columns = this.#formats.map((format, i) => columnBytes(batch, i, format))
     return frameRows(columns, rowCountOf(batch))
   }
@@ -25,6 +48,7 @@ export class RowEncoder {
 export function rowCountOf(batch: RowBatch): number {
   switch (batch.kind) {
     case 'chunk':
+    case 'relayed':
       return batch.to - batch.from
     case 'values':
       return batch.rows.length
@@ -43,7 +67,7 @@ function frameRows(columns: readonly ColumnBytes[], rowCount: number): Buffer {
   let at = 0
   for (let row = 0; row < rowCount; row++) {
     const start = at
-    out[at] = 0x44
+    out[at] = DATA_ROW
     out[at + 5] = columns.length >> 8
     out[at + 6] = columns.length & 255
     at += 7

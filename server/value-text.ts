@@ -5,6 +5,7 @@ import type { OutputStyle } from '../planner/result.js'
 import type { EngineType } from '../storage/engine-type.js'
 import type { IntervalValue, Scalar, TimeTzValue } from '../storage/engine-value.js'
 import { offsetText, Zone } from '../planner/zone.js'
+import { shortestFloatText } from './encoder-module.js'
 import { dateText, intervalText, timestampText, timeText } from './date-time-text.js'
 import { jsonbText } from './jsonb-text.js'
 
@@ -104,29 +105,24 @@ export function floatText(value: number, sizeBytes: 4 | 8, extraFloatDigits: num
   if (!Number.isFinite(value)) return value > 0 ? 'Infinity' : '-Infinity'
   if (value === 0) return Object.is(value, -0) ? '-0' : '0'
   if (extraFloatDigits > 0) {
-    // JavaScript's own shortest text is PostgreSQL's where neither uses an exponent. Of a four byte
-    // float it is the shortest too when it has no more digits than any such float keeps apart.
+    // JavaScript's own shortest text is PostgreSQL's where neither uses an exponent and it has no
+    // more digits than any float of the size keeps apart.
     const size = value < 0 ? -value : value
     if (size >= 1e-4 && size < (sizeBytes === 4 ? 1e6 : 1e15)) {
       const text = String(value)
-      if (sizeBytes === 8 || text.length <= 7) return text
+      if (text.length <= (sizeBytes === 8 ? 16 : 7)) return text
     }
   }
-  const precision = sizeBytes === 4 ? 6 : 15
-  const text =
-    extraFloatDigits > 0
-      ? sizeBytes === 4
-        ? shortestFloat(value)
-        : value.toExponential()
-      : value.toExponential(Math.max(1, precision + extraFloatDigits) - 1)
+  // JavaScript's shortest text may lie in the middle between two numbers, PostgreSQL's may not.
+  if (extraFloatDigits > 0) return shortestFloatText(value, sizeBytes)
+  const precision = Math.max(1, (sizeBytes === 4 ? 6 : 15) + extraFloatDigits)
+  const text = value.toExponential(precision - 1)
   const match = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(text)
   if (match === null) return String(value)
   const exponent = Number(match[4])
   const digits = ((match[2] ?? '') + (match[3] ?? '')).replace(/0+$/, '') || '0'
-  const limit =
-    extraFloatDigits > 0 ? (sizeBytes === 4 ? 6 : 15) : Math.max(1, precision + extraFloatDigits)
   const sign = match[1] ?? ''
-  if (exponent < -4 || exponent >= limit) {
+  if (exponent < -4 || exponent >= precision) {
     const mantissa = digits.length > 1 ? `${digits[0]}.${digits.slice(1)}` : digits
     const size = Math.abs(exponent)
     return `${sign}${mantissa}e${exponent < 0 ? '-' : '+'}${size < 10 ? `0${size}` : size}`
@@ -134,14 +130,6 @@ export function floatText(value: number, sizeBytes: 4 | 8, extraFloatDigits: num
   if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${digits}`
   if (digits.length <= exponent + 1) return `${sign}${digits.padEnd(exponent + 1, '0')}`
   return `${sign}${digits.slice(0, exponent + 1)}.${digits.slice(exponent + 1)}`
-}
-
-function shortestFloat(value: number): string {
-  for (let digits = 0; digits < 9; digits++) {
-    const text = value.toExponential(digits)
-    if (Math.fround(Number(text)) === value) return text
-  }
-  return value.toExponential(8)
 }
 
 function byteaText(bytes: Uint8Array, output: OutputStyle['byteaOutput']): string {

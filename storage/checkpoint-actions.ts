@@ -1,9 +1,9 @@
 /** CheckpointActions: chosen columns of a checkpoint in Parquet as actions, one object each. */
 
 import { type Action, actionOf, corrupt } from './actions.js'
-import { type EngineConnection, quoteLiteral } from './engine.js'
+import type { EngineConnection } from './engine.js'
 import { SqlError, SqlState } from './errors.js'
-import { escapeGlob } from './file-path.js'
+import { checkpointSource } from './lent-file.js'
 import { parseLossless, quoteNonFinite, quoteNumbers } from './lossless-json.js'
 import type { ObjectStore } from './object-store.js'
 
@@ -17,8 +17,8 @@ export async function readCheckpointFile(
   path: string,
   columns: readonly string[],
 ): Promise<Action[]> {
-  const file = `read_parquet(${quoteLiteral(escapeGlob(store.engineUrl(path)))}, hive_partitioning = false)`
   try {
+    const file = await checkpointSource(store, connection, path)
     const prepared = await connection.prepare(`SELECT * FROM ${file}`)
     const present = new Set(prepared.columns.map((column) => column.name))
     prepared.destroy()

@@ -19,8 +19,9 @@ import type { EngineType } from './engine-type.js'
 import { SqlError, SqlState } from './errors.js'
 import { BLOCK_FILES, type FileBlock, FileBlockBuilder, OWN_FIELDS } from './file-block.js'
 import { FileIndex } from './file-index.js'
-import { escapeGlob, resolvePath } from './file-path.js'
+import { resolvePath } from './file-path.js'
 import { parseLossless, quoteNonFinite } from './lossless-json.js'
+import { checkpointSource } from './lent-file.js'
 import type { CheckpointStart } from './log-segment.js'
 import type { ObjectStore } from './object-store.js'
 import { readTexts } from './string-heap.js'
@@ -94,10 +95,6 @@ function partitionNames(metadata: Metadata): readonly string[] {
   })
 }
 
-function source(store: ObjectStore, path: string): string {
-  return `read_parquet(${quoteLiteral(escapeGlob(store.engineUrl(path)))}, hive_partitioning = false)`
-}
-
 async function columnsOf(
   connection: EngineConnection,
   file: string,
@@ -119,7 +116,7 @@ async function readOthers(
   path: string,
 ): Promise<readonly Action[]> {
   return translated(path, async () => {
-    const file = source(store, path)
+    const file = await checkpointSource(store, connection, path)
     const present = (await columnsOf(connection, file)).map((column) => column.name)
     const wanted = KINDS.filter((name) => present.includes(name))
     if (wanted.length === 0 && !present.includes('add')) throw corrupt(path, 'it holds no actions')
@@ -182,7 +179,7 @@ async function readFiles(
   partitions: readonly string[],
   reader: FileReader,
 ): Promise<void> {
-  const file = source(store, path)
+  const file = await checkpointSource(store, connection, path)
   const type = (await columnsOf(connection, file)).find((column) => column.name === 'add')?.type
   if (type === undefined) return
   const sql = `SELECT ${selectItems(type, partitions, path).join(', ')} FROM ${file} WHERE add IS NOT NULL`

@@ -16,7 +16,9 @@ export const INLINE_BYTES = 12
  * - `fixed`: `bytesPerRow` little-endian bytes a row.
  * - `bytes`: ENTRY_BYTES a row. Of more than INLINE_BYTES: four bytes of prefix, u32 offset, u32
  *   number of the heap of the batch that holds them.
- * - `list`: two u64 a row, offset and count of its elements in `child`, which has `childCount`.
+ * - `list`: two u64 a row, offset and count of its elements in `child`, which has `childCount`. A
+ *   map is a list of structs of a key and a value.
+ * - `struct`: a column for each field; where a row is null they are null too.
  */
 export type BatchColumn =
   | {
@@ -32,6 +34,11 @@ export type BatchColumn =
       readonly entries: Uint8Array
       readonly child: BatchColumn
       readonly childCount: number
+    }
+  | {
+      readonly kind: 'struct'
+      readonly validity: Uint8Array | null
+      readonly children: readonly BatchColumn[]
     }
 
 /** Up to BATCH_ROWS rows; the bytes may be overwritten once they have been appended. */

@@ -3,8 +3,9 @@
 import { writeCheckpoint } from './checkpoint-writer.js'
 import { writeDataFiles } from './data-file.js'
 import { withDeletionVector, writeDeletionVectors } from './deletion-vector-file.js'
-import { type EngineConnection, quoteLiteral } from './engine.js'
+import type { EngineConnection } from './engine.js'
 import { assert } from './errors.js'
+import { lentLiteral } from './lent-file.js'
 import { writeChecksum } from './log-maintenance.js'
 import { defineTable } from './new-table.js'
 import type { ObjectStore } from './object-store.js'
@@ -91,7 +92,7 @@ class DemoTable {
       readonly rowCount: number
     }[] = []
     for (const file of liveFiles(transaction.snapshot)) {
-      const url = quoteLiteral(this.#store.engineUrl(file.path))
+      const url = await lentLiteral(this.#store, this.#connection, file)
       const rows = await this.#connection.query(
         `SELECT file_row_number FROM read_parquet(${url}, hive_partitioning = false) WHERE ${condition} ORDER BY 1`,
       )

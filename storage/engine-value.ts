@@ -44,4 +44,6 @@ export type Scalar =
 export interface EngineValue {
   readonly type: EngineType
   readonly value: Scalar
+  /** As the client sent it, for statements that another PostgreSQL answers; `value` is null then. */
+  readonly wire?: { readonly bytes: Uint8Array | null; readonly format: 0 | 1 }
 }

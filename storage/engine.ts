@@ -12,6 +12,7 @@ import {
 } from './engine-type.js'
 import type { EngineValue, IntervalValue, Scalar, TimeTzValue } from './engine-value.js'
 import { assert, SqlError, SqlState } from './errors.js'
+import type { Lease } from './object-store.js'
 
 /** How an Engine is opened; null and absent fields keep DuckDB's default. */
 export interface EngineOptions {
@@ -124,6 +125,7 @@ export class EngineConnection {
   #refusal: SqlError | undefined
   #cancellation: Cancellation | undefined
   #unregister: (() => void) | undefined
+  readonly #leases: Lease[] = []
   #closed = false
 
   constructor(connection: duckdb.Connection, onClose: (connection: EngineConnection) => void) {
@@ -140,6 +142,22 @@ export class EngineConnection {
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  /** What the calls that follow are under. */
+  get cancellation(): Cancellation | undefined {
+    return this.#cancellation
+  }
+
+  /** Holds on to files that statements of this connection read, until `letGo`. */
+  keep(lease: Lease): void {
+    if (this.#closed) lease.release()
+    else this.#leases.push(lease)
+  }
+
+  /** Releases the files; nothing that reads them runs any more. */
+  letGo(): void {
+    for (const lease of this.#leases.splice(0)) lease.release()
   }
 
   /**
@@ -224,6 +242,7 @@ export class EngineConnection {
     this.#closed = true
     this.attach(undefined)
     this.#onClose(this)
+    this.letGo()
     duckdb.interrupt(this.#connection)
     duckdb.disconnect_sync(this.#connection)
   }
@@ -360,7 +379,12 @@ function fillVector(
       duckdb.list_vector_set_size(vector, column.childCount)
       copyInto(duckdb.copy_data_to_vector, vector, column.entries, rowCount * 16)
       fillVector(duckdb.list_vector_get_child(vector), column.child, column.childCount, pointers)
+      return
     }
+    case 'struct':
+      for (const [i, child] of column.children.entries()) {
+        fillVector(duckdb.struct_vector_get_child(vector, i), child, rowCount, pointers)
+      }
   }
 }
 

@@ -1,9 +1,9 @@
 /** FileRows: how many rows a data file has, and which of them are deleted. */
 
 import { type DeletedRows, readDeletionVector } from './deletion-vector.js'
-import { type EngineConnection, quoteLiteral } from './engine.js'
+import type { EngineConnection } from './engine.js'
 import type { DataFile } from './file-index.js'
-import { escapeGlob } from './file-path.js'
+import { lentLiteral } from './lent-file.js'
 import { jsonMembers } from './lossless-json.js'
 import type { ObjectStore } from './object-store.js'
 
@@ -20,7 +20,8 @@ export async function fileRowCounts(
   return counts
 }
 
-function statedCount(file: DataFile): number | null {
+/** Rows of the file by its statistics, deleted ones included; null without. */
+export function statedCount(file: DataFile): number | null {
   const { stats } = file.add
   if (stats === null || stats === undefined || stats === '') return null
   const found = jsonMembers(stats).find(([name]) => name === 'numRecords')?.[1]
@@ -33,7 +34,7 @@ async function footerCount(
   connection: EngineConnection,
   file: DataFile,
 ): Promise<number> {
-  const url = quoteLiteral(escapeGlob(store.engineUrl(file.path)))
+  const url = await lentLiteral(store, connection, file)
   const [row] = await connection.query(`SELECT num_rows FROM parquet_file_metadata(${url})`)
   return Number(row?.[0])
 }

@@ -21,6 +21,13 @@ export interface GroupDecision {
   readonly tables: { readonly [tablePath: string]: number }
 }
 
+/** A decision, and when its record was put by the store's clock. */
+export interface RecordedDecision extends GroupDecision {
+  readonly group: string
+  /** Milliseconds since 1970. */
+  readonly recordedMs: number
+}
+
 /** What a replay has met of groups; versions that a checkpoint sums up are not among them. */
 export interface GroupTrail {
   /** The version of each group's commit, by the group's id, oldest first. */
@@ -133,14 +140,24 @@ export class Groups {
 
   /** Every decision whose record is newer than `sinceMs`, by the store's clock. */
   async decidedSince(sinceMs: number): Promise<readonly GroupDecision[]> {
-    const found: GroupDecision[] = []
+    return this.decidedBetween(sinceMs, Number.POSITIVE_INFINITY)
+  }
+
+  /** Every decision whose record was put from `fromMs` to `toMs`, by the store's clock. */
+  async decidedBetween(fromMs: number, toMs: number): Promise<readonly RecordedDecision[]> {
+    const found: RecordedDecision[] = []
     for (const { path, modifiedMs } of await this.#store.listFolder(FOLDER)) {
       const group = /\/([^/]+)\.json$/.exec(path)?.[1]
-      if (group === undefined || modifiedMs < sinceMs) continue
+      if (group === undefined || modifiedMs < fromMs || modifiedMs > toMs) continue
       const decision = await this.decisionOf(group)
-      if (decision !== null) found.push(decision)
+      if (decision !== null) found.push({ ...decision, group, recordedMs: modifiedMs })
     }
     return found
+  }
+
+  /** When the group's record was put, in milliseconds since 1970 by the store's clock; null without one. */
+  async recordedMs(group: string): Promise<number | null> {
+    return (await this.#store.stat(recordPath(group)))?.modifiedMs ?? null
   }
 }
 

@@ -72,6 +72,11 @@ export function nextIdentity({ start, step, highWaterMark }: IdentityColumn): bi
   return start + (distance / (step < 0n ? -step : step) + 1n) * step
 }
 
+/** The mark once `count` numbers, one or more, have been handed out. */
+export function identityMark(identity: IdentityColumn, count: bigint): bigint {
+  return nextIdentity(identity) + identity.step * (count - 1n)
+}
+
 /** How many numbers are left before the 64 bits of the column are used up. */
 export function identitiesLeft(identity: IdentityColumn): bigint {
   const next = nextIdentity(identity)

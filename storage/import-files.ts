@@ -61,6 +61,57 @@ export class ImportFiles {
     return found
   }
 
+  /**
+   * The files that are loaded from `source`: a pattern as for `find`, of whose folders all files
+   * below are meant; names that begin with `_` or `.` are left out unless they are spelled out.
+   *
+   * `files` and `pattern` choose among them by their names below the source. Fails as `find`; 58P01
+   * also where one of `files` is not there.
+   */
+  async list(
+    source: string,
+    {
+      files,
+      pattern,
+    }: { readonly files: readonly string[] | null; readonly pattern: string | null },
+  ): Promise<readonly ImportedFile[]> {
+    const local = source.replace(/^file:(?:\/\/)?(?=\/)/, '')
+    const roots = await this.find(local.length > 1 ? local.replace(/\/+$/, '') : local)
+    const found = new Map<string, ImportedFile>()
+    const add = async (path: string, name: string): Promise<void> => {
+      const stat = await translated(path, () => fs.stat(path))
+      if (stat.isDirectory()) {
+        for (const entry of (await translated(path, () => fs.readdir(path))).sort()) {
+          if (!/^[._]/.test(entry) || /^_[^/]*=/.test(entry)) {
+            await add(`${path}/${entry}`, name === '' ? entry : `${name}/${entry}`)
+          }
+        }
+        return
+      }
+      const real = await this.#insideOf(path)
+      const own = name === '' ? nodePath.basename(path) : name
+      found.set(real, { path: real, name: own, sizeBytes: stat.size, partition: partitionOf(name) })
+      if (found.size > FILES_MAX) {
+        throw new SqlError(SqlState.programLimitExceeded, `more than ${FILES_MAX} files match`)
+      }
+    }
+    for (const root of roots) {
+      if (files === null) await add(root, '')
+      else for (const name of files) await add((await this.find(`${root}/${name}`))[0] ?? '', name)
+    }
+    const all = [...found.values()]
+    if (pattern === null) return all
+    const matches = pathPattern(pattern)
+    return all.filter(({ name }) => matches.test(name))
+  }
+
+  async #insideOf(path: string): Promise<string> {
+    const real = await realPath(path)
+    const roots = await Promise.all(this.#directories.map((one) => realPath(one)))
+    if (!roots.some((root) => isInside(root, real))) throw outside(path)
+    return real
+  }
+
   /** The bytes of a file that `find` has answered; 42809 for what is no regular file. */
   async *read(path: string): AsyncGenerator<Uint8Array, void, void> {
     // Without waiting: opening a pipe that nobody writes to would never end.
@@ -98,6 +149,57 @@ export class ImportFiles {
     const now = await translated(path, () => fs.lstat(real))
     if (now.dev !== opened.dev || now.ino !== opened.ino) throw outside(path)
   }
+}
+
+/** A file that is loaded from a source. */
+export interface ImportedFile {
+  /** Absolute, links resolved. */
+  readonly path: string
+  /** Below the source. */
+  readonly name: string
+  readonly sizeBytes: number
+  /** What the folders between them say (`day=2026-01-01`), null for none. */
+  readonly partition: ReadonlyMap<string, string | null>
+}
+
+function partitionOf(name: string): ReadonlyMap<string, string | null> {
+  const values = new Map<string, string | null>()
+  for (const folder of name.split('/').slice(0, -1)) {
+    const match = /^([^=]+)=(.*)$/s.exec(folder)
+    if (match === null) continue
+    const value = decoded(match[2] ?? '')
+    values.set(decoded(match[1] ?? ''), value === '__HIVE_DEFAULT_PARTITION__' ? null : value)
+  }
+  return values
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** `*`, `?`, `[…]`, `{a,b}` and `**` over the names of a path. */
+function pathPattern(pattern: string): RegExp {
+  const source = pattern.replaceAll(
+    /\*\*\/?|\*|\?|\[(!?)([^\]]+)\]|\{([^}]*)\}|./gs,
+    (part, not, set, choice) => {
+      if (part.startsWith('**')) return '.*'
+      if (part === '*') return '[^/]*'
+      if (part === '?') return '[^/]'
+      if (typeof set === 'string') {
+        return `[${not === '!' ? '^' : ''}${set.replaceAll(/[\\\]^]/g, '\\$&')}]`
+      }
+      if (typeof choice === 'string') {
+        const parts = choice.split(',').map((one) => one.replaceAll(/[.+*?^${}()|[\]\\/]/g, '\\$&'))
+        return `(?:${parts.join('|')})`
+      }
+      return part.replaceAll(/[.+^${}()|[\]\\/]/g, '\\$&')
+    },
+  )
+  return new RegExp(`^(?:${source})$`, 'su')
 }
 
 function isInside(directory: string, path: string): boolean {

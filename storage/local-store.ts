@@ -4,9 +4,12 @@ import { randomUUID } from 'node:crypto'
 import type { Dirent } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import * as nodePath from 'node:path'
+import { codeOf, diskError } from './disk-error.js'
 import { SqlError, SqlState } from './errors.js'
 import type {
+  Lease,
   ObjectEntry,
+  ObjectRef,
   ObjectStore,
   PutIfAbsentResult,
   StagedFile,
@@ -26,6 +29,13 @@ export class LocalStore implements ObjectStore {
 
   engineUrl(path: string): string {
     return this.#locate(path)
+  }
+
+  lend(objects: readonly ObjectRef[]): Promise<Lease> {
+    return Promise.resolve({
+      urls: objects.map(({ path }) => this.#locate(path)),
+      release: noop,
+    })
   }
 
   async list(prefix: string, startAt?: string): Promise<readonly ObjectEntry[]> {
@@ -265,7 +275,7 @@ export class LocalStore implements ObjectStore {
       return await call()
     } catch (thrown) {
       if (codeOf(thrown) === 'ENOENT' || codeOf(thrown) === 'ENOTDIR') return null
-      throw translate(path, thrown)
+      throw diskError(path, thrown)
     }
   }
 
@@ -273,25 +283,9 @@ export class LocalStore implements ObjectStore {
     try {
       return await call()
     } catch (thrown) {
-      throw translate(path, thrown)
+      throw diskError(path, thrown)
     }
   }
-}
-
-function translate(path: string, thrown: unknown): SqlError {
-  if (thrown instanceof SqlError) return thrown
-  const code = codeOf(thrown)
-  const full = code === 'ENOSPC' || code === 'EDQUOT'
-  return new SqlError(
-    full ? SqlState.diskFull : SqlState.ioError,
-    `could not access "${path}": ${code ?? String(thrown)}`,
-    { cause: thrown },
-  )
-}
-
-function codeOf(thrown: unknown): string | undefined {
-  if (typeof thrown === 'object' && thrown !== null && 'code' in thrown) return String(thrown.code)
-  return undefined
 }
 
 function isTemporary(name: string): boolean {

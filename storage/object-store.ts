@@ -1,5 +1,7 @@
 /** ObjectStore: where bytes live, as the storage layer sees it. */
 
+import type { Cancellation } from './cancellation.js'
+
 /** One object of a listing. */
 export interface ObjectEntry {
   /** Path relative to the store's root, with forward slashes. */
@@ -41,6 +43,21 @@ export interface Staging {
 
   /** Removes the folder with all that is in it; never fails. */
   discard(): Promise<void>
+}
+
+/** An object whose content is read by the engine. */
+export interface ObjectRef {
+  readonly path: string
+  /** Its size where the log tells it, and with it that it never changes; null where it may be replaced. */
+  readonly sizeBytes: number | null
+}
+
+/** Objects the engine may read, until it is released. */
+export interface Lease {
+  /** The names by which DuckDB opens them, in the order in which they were asked for. */
+  readonly urls: readonly string[]
+  /** Lets go of them; may be called again. */
+  release(): void
 }
 
 /**
@@ -98,9 +115,13 @@ export interface ObjectStore {
   openStaging(prefix: string): Promise<Staging>
 
   /**
-   * The name by which DuckDB opens `path` for reading.
+   * Makes `objects` readable by the engine; remote ones are copied to the local disk, where not
+   * there yet.
    *
-   * For a local folder this is the absolute path.
+   * 58P01 for a remote object that does not exist; of a local one the engine says so.
    */
+  lend(objects: readonly ObjectRef[], cancellation?: Cancellation): Promise<Lease>
+
+  /** The name by which DuckDB opens `path`, an object that never changes, while it is lent. */
   engineUrl(path: string): string
 }

@@ -89,7 +89,10 @@ async function groupsOf(
   scan: Scan,
 ): Promise<readonly FileGroup[]> {
   const { files } = scan
-  const urls = files.map((file) => urlOf(store, file))
+  for (const file of files) requireInside(store, file)
+  const lease = await store.lend(files, connection.cancellation)
+  connection.keep(lease)
+  const { urls } = lease
   const signatures = await readSignatures(connection, urls)
   const groups = new Map<string, FileGroup>()
   for (const [i, file] of files.entries()) {
@@ -105,14 +108,13 @@ async function groupsOf(
   return [...groups.values()]
 }
 
-function urlOf(store: ObjectStore, file: DataFile): string {
+function requireInside(store: ObjectStore, file: DataFile): void {
   if (isOutside(file.path)) {
     throw new SqlError(
       SqlState.insufficientPrivilege,
       `the data file "${file.path}" lies outside of the lake "${store.root}"`,
     )
   }
-  return store.engineUrl(file.path)
 }
 
 async function branch(
@@ -136,7 +138,7 @@ async function branch(
     items.push(`(file_index + ${firstOrdinal})::BIGINT AS ${FILE_COLUMN}`)
     items.push(`file_row_number AS ${ROW_COLUMN}`)
   }
-  const names = files.map((file) => escapeGlob(urlOf(store, file)))
+  const names = files.map((file) => escapeGlob(store.engineUrl(file.path)))
   const list =
     names.length > 20 && !names.some((name) => name.includes('\n'))
       ? `string_split(${quoteLiteral(names.join('\n'))}, chr(10))`

@@ -14,7 +14,7 @@ import { loadSnapshot, refreshSnapshot, type Snapshot } from './snapshot.js'
 const OWN_BYTES = 2000
 
 /** By how much the clocks of gateways and stores may differ. */
-const CLOCK_SKEW_MS = 3_600_000
+export const CLOCK_SKEW_MS = 3_600_000
 
 /** How long statistics may turn into vectors before they are measured. */
 const MEASURE_MS = 1000

@@ -254,31 +254,67 @@ export async function versionAt(
   tablePath: string,
   timestampMs: number,
 ): Promise<number> {
+  const commits = await buildableCommits(store, tablePath)
+  const last = commits.at(-1)
+  const found = newestBefore(commits, timestampMs)
+  if (found === null || last === undefined || timestampMs > last.timestampMs) {
+    throw noVersionAt(tablePath, timestampMs, commits)
+  }
+  return found
+}
+
+/**
+ * The newest version committed at or before `timestampMs`, which may lie behind the last commit;
+ * null when the table was made later.
+ *
+ * 22023 when the log does not reach back so far any more.
+ */
+export async function versionBefore(
+  store: ObjectStore,
+  tablePath: string,
+  timestampMs: number,
+): Promise<number | null> {
+  const commits = await buildableCommits(store, tablePath)
+  const found = newestBefore(commits, timestampMs)
+  if (found !== null) return found
+  const [first] = commits
+  if (first === undefined || first.version === 0) return null
+  throw noVersionAt(tablePath, timestampMs, commits)
+}
+
+/** Commits before the oldest version that can still be built are no answer to a time. */
+async function buildableCommits(
+  store: ObjectStore,
+  tablePath: string,
+): Promise<readonly CommitEntry[]> {
   const log = await listLog(store, tablePath)
   const oldest = oldestVersion(log)
-  // Commits before the oldest version that can still be built are no answer.
-  const commits = (await timesOf(store, tablePath, log)).filter(
-    (commit) => oldest !== null && commit.version >= oldest,
-  )
-  const first = commits[0]
-  const last = commits.at(-1)
+  const commits = await timesOf(store, tablePath, log)
+  return commits.filter((commit) => oldest !== null && commit.version >= oldest)
+}
+
+function newestBefore(commits: readonly CommitEntry[], timestampMs: number): number | null {
+  return commits.findLast((commit) => commit.timestampMs <= timestampMs)?.version ?? null
+}
+
+function noVersionAt(
+  tablePath: string,
+  timestampMs: number,
+  commits: readonly CommitEntry[],
+): SqlError {
+  const [first, last] = [commits[0], commits.at(-1)]
   if (first === undefined || last === undefined) {
-    throw new SqlError(SqlState.invalidParameterValue, `table "${tablePath}" has no commit left`)
+    return new SqlError(SqlState.invalidParameterValue, `table "${tablePath}" has no commit left`)
   }
-  if (timestampMs < first.timestampMs || timestampMs > last.timestampMs) {
-    throw new SqlError(
-      SqlState.invalidParameterValue,
-      `table "${tablePath}" has no version as of ${printTime(timestampMs)}`,
-      {
-        detail:
-          `Its versions ${first.version} to ${last.version} were committed from ` +
-          `${printTime(first.timestampMs)} to ${printTime(last.timestampMs)}.`,
-      },
-    )
-  }
-  let found = first.version
-  for (const commit of commits) if (commit.timestampMs <= timestampMs) found = commit.version
-  return found
+  return new SqlError(
+    SqlState.invalidParameterValue,
+    `table "${tablePath}" has no version as of ${printTime(timestampMs)}`,
+    {
+      detail:
+        `Its versions ${first.version} to ${last.version} were committed from ` +
+        `${printTime(first.timestampMs)} to ${printTime(last.timestampMs)}.`,
+    },
+  )
 }
 
 /** ISO, or the bare number of milliseconds where the calendar of JavaScript ends. */

@@ -77,7 +77,7 @@ async function rowsOf(
   session: SessionContext,
   given: Extract<CatalogCommand, { kind: 'describe-layer' | 'show-layers' | 'show-dropped' }>,
 ): Promise<readonly Scalar[][]> {
-  const { catalog } = session.gateway
+  const { catalog } = session
   if (given.kind === 'show-dropped') {
     const dropped = await catalog.dropped()
     return dropped.map(({ layer, name, path, droppedMs }) => [

@@ -38,7 +38,7 @@ export async function openSelectInto(call: StatementCall): Promise<Execution> {
   const into = found?.into ?? {}
   const query = found?.query ?? statement
   if (!isTemporary(into.rel as Node)) return lakeTable(call, query, values, into, false)
-  session.requireWritable('SELECT INTO')
+  session.requireReadWrite('SELECT INTO')
   const rowCount = await fill(session, into, query, values, cancellation, true)
   return command(`SELECT ${rowCount}`)
 }
@@ -49,7 +49,7 @@ async function createTableAs(call: StatementCall): Promise<Execution> {
   if (fields.objtype === 'OBJECT_MATVIEW') throw notSupported('CREATE MATERIALIZED VIEW')
   const isOwn = isTemporary(into.rel as Node)
   if (isOwn) {
-    session.requireWritable('CREATE TABLE AS')
+    session.requireReadWrite('CREATE TABLE AS')
     requirePlain(call.statement.tableOptions)
     const name = String((into.rel as Node).relname)
     if (fields.if_not_exists === true && session.temporary.find(name) !== undefined) {

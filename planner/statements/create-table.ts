@@ -24,7 +24,7 @@ async function createTable(call: StatementCall): Promise<Execution> {
       (message, sqlState = SqlState.successfulCompletion) => session.notice(sqlState, message),
     )
   }
-  session.requireWritable('CREATE TABLE')
+  session.requireReadWrite('CREATE TABLE')
   requirePlain(statement.tableOptions)
   const name = String(range.relname)
   if (fields.if_not_exists === true && session.temporary.find(name) !== undefined) {

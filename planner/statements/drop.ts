@@ -54,7 +54,10 @@ async function dropRelations(
   cascade: boolean,
 ): Promise<Execution> {
   const tag = kind === 'table' ? 'DROP TABLE' : 'DROP VIEW'
-  session.requireWritable(tag)
+  const isOwn = (name: readonly string[]): boolean =>
+    kind === 'table' && temporaryTableNamed(session, name) !== undefined
+  if (names.every(isOwn)) session.requireReadWrite(tag)
+  else session.requireWritable(tag)
   const { catalog } = session
   const relations: Relation[] = []
   const temporary: string[] = []

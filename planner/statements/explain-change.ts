@@ -24,7 +24,7 @@ export async function explainChange(
   describe: (scan: ScannedTable) => string,
   execute: () => Promise<Execution>,
 ): Promise<readonly string[]> {
-  const kind = rowChangeKind(call.statement, call.fields)
+  const kind = rowChangeKind(call.statement, call.fields, call.context)
   if (kind === undefined) return explainInsert(call, analyze, describe, execute)
   if (analyze) return executed(call, kind, describe)
   const { target, scans, plan } = await explainRowChange(call, kind)

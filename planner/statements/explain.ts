@@ -77,12 +77,11 @@ async function explain(call: StatementCall): Promise<Execution> {
   const isEngine = statement.engineQuery !== undefined
   if (!isEngine && routeOf(statement, session.catalogSession()) === 'catalog') {
     const whole = call.statement
-    const opened = await openCatalogQuery(
-      whole,
-      call.values,
-      session.gateway,
-      session.catalogSession(),
-    )
+    const { formats } = call
+    const opened = await openCatalogQuery(whole, call.values, session.catalogSession(), {
+      cancellation,
+      formats,
+    })
     return { ...opened, tag: () => 'EXPLAIN' }
   }
   const context = session.queryContext()

@@ -29,7 +29,6 @@ export async function describeGatewayCalls(
   if (perRow && first !== undefined) {
     const { parameterTypes } = await describeCatalogQuery(
       first.argumentsInPlace,
-      session.gateway,
       session.catalogSession(),
     )
     return { parameterTypes, columns }
@@ -70,8 +69,8 @@ export async function openGatewayCalls(
     const asked = await catalogRows(
       first.argumentsInPlace,
       values,
-      session.gateway,
       session.catalogSession(),
+      cancellation,
     )
     const rows: Scalar[][] = []
     for (const [json] of asked) {

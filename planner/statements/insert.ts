@@ -15,7 +15,7 @@ export const INSERT: StatementKind = {
     const { session, statement, fields, oids } = shape
     const table = temporaryTarget(session, fields)
     const context = session.queryContext()
-    const upsert = rowChangeKind(statement, fields)
+    const upsert = rowChangeKind(statement, fields, context)
     const { parameterTypes, columns } =
       table === undefined
         ? upsert !== undefined
@@ -27,7 +27,7 @@ export const INSERT: StatementKind = {
   open: ({ session, statement, fields, values, oids, cancellation }) => {
     const table = temporaryTarget(session, fields)
     const context = session.queryContext()
-    const upsert = rowChangeKind(statement, fields)
+    const upsert = rowChangeKind(statement, fields, context)
     const { byName, overwrite, replaceWhere } = statement.insertOptions
     const isPlain = !byName && !overwrite && replaceWhere === undefined
     if (table !== undefined && !isPlain) {

@@ -10,19 +10,26 @@ import { propertyName } from '../../storage/table-property.js'
 import { sparkColumnType, sparkTypeName } from '../../storage/type-name.js'
 import { deltaTypeOf } from '../create-table.js'
 import type { CatalogCommand } from '../catalog-command.js'
+import type { CloneTable } from '../clone-syntax.js'
+import type { ConvertTable } from '../convert-syntax.js'
+import type { CopyInto } from '../copy-into-syntax.js'
 import type { LakeCommand } from '../lake-syntax.js'
 import { parseStatements } from '../parse.js'
 import type { MaintenanceCommand } from '../maintenance-syntax.js'
+import { laterRelation } from '../past-lake.js'
 import type { Execution } from '../portal.js'
 import { describeQuery } from '../query.js'
 import { computedColumn, readyRows, textColumn } from '../ready-rows.js'
-import { notSupported, undefinedRelation } from '../refusal.js'
+import { undefinedRelation } from '../refusal.js'
 import type { ResultColumn } from '../result.js'
 import type { SessionContext } from '../session-context.js'
 import { type SqlType, sqlType, typeName } from '../sql-type.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
 import { findTarget } from '../write-target.js'
 import { catalogColumns, runCatalogCommand } from './catalog-command.js'
+import { CLONE_COLUMNS, cloneTable } from './clone.js'
+import { convert } from './convert.js'
+import { COPY_INTO_COLUMNS, copyInto } from './copy-into.js'
 import { OPTIMIZE_COLUMNS, optimize } from './optimize.js'
 import { RESTORE_COLUMNS, restore } from './restore.js'
 import { VACUUM_COLUMNS, vacuum } from './vacuum.js'
@@ -42,8 +49,6 @@ export const LAKE_COMMAND: StatementKind = {
 async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execution> {
   const { session } = call
   switch (lakeCommand.kind) {
-    case 'unsupported':
-      throw notSupported(lakeCommand.words)
     case 'optimize':
     case 'reorg':
       return optimize(call, lakeCommand)
@@ -51,6 +56,12 @@ async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execu
       return vacuum(call, lakeCommand)
     case 'restore':
       return restore(call, lakeCommand)
+    case 'copy-into':
+      return copyInto(call, lakeCommand)
+    case 'clone':
+      return cloneTable(call, lakeCommand)
+    case 'convert':
+      return convert(call, lakeCommand)
     default:
       if (!isOwn(lakeCommand)) return runCatalogCommand(session, lakeCommand)
       return readyRows(columnsOf(lakeCommand) ?? [], await rowsOf(session, lakeCommand))
@@ -59,7 +70,7 @@ async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execu
 
 type OwnCommand = Exclude<
   LakeCommand,
-  CatalogCommand | MaintenanceCommand | { kind: 'unsupported' }
+  CatalogCommand | CloneTable | ConvertTable | CopyInto | MaintenanceCommand
 >
 
 const OWN: ReadonlySet<string> = new Set<OwnCommand['kind']>([
@@ -91,7 +102,12 @@ async function rowsOf(
 
 /** A table that others see too, by its name. */
 async function committed(session: SessionContext, name: readonly string[]): Promise<TableName> {
-  const found = await session.catalog.resolve(name, session.settings.searchPath())
+  const searchPath = session.settings.searchPath()
+  const found = await session.catalog.resolve(name, searchPath)
+  if (found === null && session.past !== undefined) {
+    if ((await session.gateway.catalog.resolve(name, searchPath)) !== null)
+      throw laterRelation(name)
+  }
   if (found?.kind !== 'table') throw undefinedRelation(name)
   return found.table
 }
@@ -114,7 +130,11 @@ async function history(
   limit: number | null,
 ): Promise<Scalar[][]> {
   const { store } = session.gateway
-  const commits = [...(await listCommits(store, path))].reverse().slice(0, limit ?? undefined)
+  const newest = (await session.past?.snapshot(path))?.version ?? Number.POSITIVE_INFINITY
+  const commits = (await listCommits(store, path))
+    .filter(({ version }) => version <= newest)
+    .reverse()
+    .slice(0, limit ?? undefined)
   return Promise.all(
     commits.map(async ({ version, timestampMs }) => {
       const info = await readCommitInfo(store, path, version)
@@ -147,10 +167,15 @@ function textOf(value: unknown): string | null {
 
 async function detail(session: SessionContext, table: TableName): Promise<Scalar[]> {
   const { store, snapshots } = session.gateway
-  const snapshot = await snapshots.latest(table.path)
+  const { past } = session
+  const snapshot = await (past === undefined
+    ? snapshots.latest(table.path)
+    : past.snapshot(table.path))
   if (snapshot === null) throw undefinedRelation([table.layer, table.name])
   const { metadata, protocol } = snapshot
-  const modifiedMs = (await listCommits(store, table.path)).at(-1)?.timestampMs
+  const modifiedMs = (await listCommits(store, table.path)).findLast(
+    ({ version }) => version <= snapshot.version,
+  )?.timestampMs
   const features = [
     ...new Set([...(protocol.readerFeatures ?? []), ...(protocol.writerFeatures ?? [])]),
   ]
@@ -306,10 +331,14 @@ function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
       return OPTIMIZE_COLUMNS
     case 'restore':
       return RESTORE_COLUMNS
+    case 'copy-into':
+      return COPY_INTO_COLUMNS
+    case 'clone':
+      return CLONE_COLUMNS
+    case 'convert':
+      return null
     case 'vacuum':
       return lakeCommand.dryRun ? VACUUM_COLUMNS : null
-    case 'unsupported':
-      return null
     default:
       return catalogColumns(lakeCommand)
   }

@@ -4,6 +4,7 @@ import type { Node } from '../syntax-tree.js'
 import { notSupported } from '../refusal.js'
 import type { ParsedStatement } from '../parse.js'
 import { describeRowChange, runRowChange } from '../apply-rows.js'
+import type { QueryContext } from '../query.js'
 import type { RowChangeKind } from '../row-change.js'
 import { rowChangeKind } from '../row-change-kind.js'
 import { assert } from '../../storage/errors.js'
@@ -19,7 +20,7 @@ export const MERGE: StatementKind = {
     const context = session.queryContext()
     const { parameterTypes, columns } = await describeRowChange(
       { statement, fields, oids, context },
-      kindFor(statement, fields),
+      kindFor(statement, fields, context),
     )
     return { parameterTypes: parametersFound(shape, parameterTypes), columns }
   },
@@ -29,13 +30,13 @@ export const MERGE: StatementKind = {
     const context = session.queryContext()
     return runRowChange(
       { statement, fields, values, oids, context, cancellation },
-      kindFor(statement, fields),
+      kindFor(statement, fields, context),
     )
   },
 }
 
-function kindFor(statement: ParsedStatement, fields: Node): RowChangeKind {
-  const kind = rowChangeKind(statement, fields)
+function kindFor(statement: ParsedStatement, fields: Node, context: QueryContext): RowChangeKind {
+  const kind = rowChangeKind(statement, fields, context)
   assert(kind !== undefined, 'a MERGE changes rows')
   return kind
 }

@@ -2,17 +2,16 @@
 
 import { Oid } from '../../catalog/pg-types.js'
 import { scalarType } from '../../storage/engine-type.js'
-import { concurrentUpdate, SqlError, SqlState } from '../../storage/errors.js'
+import { concurrentUpdate } from '../../storage/errors.js'
 import { restoreTable } from '../../storage/restore.js'
-import { versionAt } from '../../storage/snapshot.js'
 import { findMaintained, requireOwnTransaction } from '../maintained-table.js'
 import type { MaintenanceCommand } from '../maintenance-syntax.js'
 import type { Execution } from '../portal.js'
 import { computedColumn, taggedRows } from '../ready-rows.js'
 import { undefinedRelation } from '../refusal.js'
 import type { ResultColumn } from '../result.js'
+import { versionOf } from '../stated-version.js'
 import type { StatementCall } from '../statement-kind.js'
-import { requirePlainTravel } from '../travel-expression.js'
 
 /** One row of Delta's metrics, by their names in SQL. */
 export const RESTORE_COLUMNS: readonly ResultColumn[] = [
@@ -33,24 +32,8 @@ export async function restore(
   const { gateway } = session
   const { store, snapshots } = gateway
   const { table, snapshot } = await findMaintained(session, command.name)
-  const asked = await session.pool.with(async (connection) => {
-    connection.attach(cancellation)
-    try {
-      const type = command.to === 'version' ? 'BIGINT' : 'TIMESTAMPTZ'
-      await requirePlainTravel(command.expression, connection)
-      const rows = await connection.query(`SELECT CAST((${command.expression}) AS ${type})`)
-      return rows[0]?.[0] ?? null
-    } finally {
-      connection.attach(undefined)
-    }
-  })
-  if (asked === null) {
-    throw new SqlError(SqlState.invalidParameterValue, 'the version of a table must not be null')
-  }
-  const version =
-    command.to === 'version'
-      ? Number(asked)
-      : await versionAt(store, table.path, Number((asked as bigint) / 1000n))
+  const { to, expression } = command
+  const version = await versionOf(session, table.path, { kind: to, expression }, cancellation)
   const past = await snapshots.at(table.path, version)
   if (past === null) throw undefinedRelation(command.name)
   cancellation.check()

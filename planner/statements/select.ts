@@ -24,7 +24,14 @@ export const SELECT: StatementKind = {
   },
   open: (call) => {
     if (withoutInto(call.statement) !== null) return openSelectInto(call)
-    return openSelect(call.session, call.statement, call.values, call.cancellation, call.oids)
+    return openSelect(
+      call.session,
+      call.statement,
+      call.values,
+      call.cancellation,
+      call.oids,
+      call.formats,
+    )
   },
 }
 
@@ -40,7 +47,7 @@ export async function describeSelect(
     session,
     statement,
     () => describeQuery(statement, oids, session.queryContext()),
-    () => describeCatalogQuery(statement, session.gateway, session.catalogSession()),
+    () => describeCatalogQuery(statement, session.catalogSession(), oids),
   )
 }
 
@@ -51,6 +58,7 @@ export async function openSelect(
   values: readonly EngineValue[],
   cancellation: Cancellation,
   oids: readonly number[] = [],
+  formats?: readonly (0 | 1)[],
 ): Promise<Extract<Execution, { kind: 'rows' }>> {
   if (statement.tree !== null && changesData(statement.tree)) {
     throw notSupported('a WITH clause that changes data')
@@ -61,7 +69,12 @@ export async function openSelect(
     session,
     statement,
     () => openQuery(statement, values, session.queryContext(), cancellation, oids),
-    () => openCatalogQuery(statement, values, session.gateway, session.catalogSession()),
+    () =>
+      openCatalogQuery(statement, values, session.catalogSession(), {
+        cancellation,
+        oids,
+        formats,
+      }),
   )
 }
 

@@ -2,6 +2,7 @@
 
 import { quoteIdentifier } from '../../storage/engine.js'
 import { SqlError, SqlState } from '../../storage/errors.js'
+import { AS_OF, asOfText } from '../past-lake.js'
 import type { Execution } from '../portal.js'
 import { command, taggedRows, textColumn } from '../ready-rows.js'
 import { notSupported } from '../refusal.js'
@@ -42,6 +43,9 @@ export function assignSetting(
   const before = session.openBlock()
   const { settings } = session
   const key = name.toLowerCase()
+  if (key === AS_OF && value !== null) {
+    return settings.assign(name, asOfText(value, session.outputStyle), local)
+  }
   const isLate = before.hasQueried || before.nested
   if (!isLate || value === null || !key.startsWith('transaction_')) {
     return settings.assign(name, value, local)

@@ -51,7 +51,7 @@ async function truncate({ session, statement, fields }: StatementCall): Promise<
   const own = tables.filter((table) => table !== undefined)
   if (own.length === 0) return runTruncate(statement, fields, session.queryContext())
   if (own.length < tables.length) throw notSupported('TRUNCATE of several tables')
-  session.requireWritable('TRUNCATE TABLE')
+  session.requireReadWrite('TRUNCATE TABLE')
   await session.pool.with(async (connection) => {
     for (const table of own) await session.temporary.replace(table, connection)
   })

@@ -86,7 +86,7 @@ describe('an identity column', () => {
      INSERT INTO silver.i2 VALUES ('g', DEFAULT), ('h', NULL) -> !23502
      INSERT INTO silver.i2 SELECT 'i', 7 -> INSERT 1
      UPDATE silver.i2 SET id = id + 1000 WHERE a = 'i' -> UPDATE 1
-     UPDATE silver.i2 SET id = DEFAULT -> !0A000`,
+     UPDATE silver.i2 SET id = DEFAULT -> UPDATE 7`,
   )
 
   check(
@@ -140,7 +140,7 @@ describe('an identity column', () => {
      SELECT count(*), count(DISTINCT id) FROM silver.i11 -> 6,6
      INSERT INTO silver.i11 (k, id) VALUES ('g', 1) ON CONFLICT DO NOTHING -> !428C9
      INSERT OVERWRITE silver.i11 (k) VALUES ('g') ON CONFLICT DO NOTHING -> !0A000
-     MERGE INTO silver.i11 t USING (VALUES ('x', 1)) s(k, n) ON t.k = s.k WHEN NOT MATCHED THEN INSERT (k) VALUES (s.k) -> !0A000
+     MERGE INTO silver.i11 t USING (VALUES ('x', 1)) s(k, n) ON t.k = s.k WHEN NOT MATCHED THEN INSERT (k) VALUES (s.k) -> MERGE 1
      MERGE INTO silver.i11 t USING (VALUES ('x', 1)) s(k, n) ON t.k = s.k WHEN NOT MATCHED THEN INSERT (k, id) VALUES (s.k, 7) -> !428C9
      MERGE INTO silver.i11 t USING (VALUES ('a', 9)) s(k, n) ON t.k = s.k WHEN MATCHED THEN UPDATE SET n = s.n -> MERGE 1`,
   )

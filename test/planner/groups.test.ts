@@ -11,7 +11,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Engine } from '../../storage/engine.js'
 import { Groups } from '../../storage/group.js'
 import { groupTags } from '../../storage/group-rollback.js'
-import { LocalStore } from '../../storage/local-store.js'
 import { loadSnapshot } from '../../storage/snapshot.js'
 import { Transaction } from '../../storage/transaction.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
@@ -198,7 +197,7 @@ describe('a block over several tables', () => {
 
 /** Commits the removal of all rows to the tables as members of a group, and no more. */
 async function leaveBehind(names: readonly string[], group: string): Promise<number[]> {
-  const store = new LocalStore(gateways[0].lake)
+  const { store } = gateways[0]
   const engine = await Engine.open({})
   const connection = await engine.connect()
   const versions: number[] = []
@@ -235,7 +234,7 @@ describe('a group whose gateway is gone', () => {
   it('is rolled back when it is known to be aborted, and shows when it is known to be committed', async () => {
     const client = await connect(0)
     const [first = '', second = '', third = ''] = await makeTables(client, 3)
-    const groups = new Groups(new LocalStore(gateways[0].lake))
+    const groups = new Groups(gateways[0].store)
     await leaveBehind([first], 'aborted')
     await groups.decide('aborted', { decision: 'abort', tables: {} })
     const [version = -1, other = -1] = await leaveBehind([second, third], 'committed')

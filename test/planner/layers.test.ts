@@ -9,7 +9,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Catalog } from '../../catalog/catalog.js'
 import { Engine } from '../../storage/engine.js'
-import { LocalStore } from '../../storage/local-store.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { lintLake } from '../support/lint-lake.js'
 import { connect, outcome, script } from '../support/session-script.js'
@@ -33,7 +32,7 @@ const check = (name: string, lines: string): void => script(() => gateway, name,
 
 /** The names of the lake as another gateway finds them. */
 function otherCatalog(): Catalog {
-  return new Catalog(new LocalStore(gateway.lake), (path) => {
+  return new Catalog(gateway.store, (path) => {
     const folder = join(gateway.lake, path, '_delta_log')
     const ids = readdirSync(folder)
       .filter((name) => /^\d+\.json$/.test(name))

@@ -7,7 +7,6 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Catalog } from '../../catalog/catalog.js'
-import { LocalStore } from '../../storage/local-store.js'
 import { lintedGateway, type LintedGateway } from '../support/linted-gateway.js'
 import { connect, outcome, script } from '../support/session-script.js'
 
@@ -64,7 +63,7 @@ describe('ALTER TABLE … RENAME TO and SET SCHEMA', () => {
   })
 
   it('are seen by other gateways of the lake', async () => {
-    const other = new Catalog(new LocalStore(gateway.lake), () => Promise.resolve(null))
+    const other = new Catalog(gateway.store, () => Promise.resolve(null))
     expect(await other.resolve(['silver', 'r1'], [])).toEqual({
       kind: 'table',
       table: { layer: 'silver', name: 'r1', path: 'silver/r3' },

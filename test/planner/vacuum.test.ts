@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startGateway, type TestGateway } from '../support/gateway.js'
+import { s3Server } from '../support/test-store.js'
 
 let gateway: TestGateway
 let client: pg.Client
@@ -30,6 +31,11 @@ afterAll(async () => {
   await gateway?.close()
   expect(gateway.bugs).toEqual([])
 })
+
+/** The local file of a path as VACUUM shows it. */
+function fileOf(path: unknown): string {
+  return String(path).replace(gateway.store.root, gateway.lake)
+}
 
 async function rowsOf(sql: string): Promise<unknown[][]> {
   return (await client.query<unknown[]>({ text: sql, rowMode: 'array' })).rows
@@ -96,10 +102,10 @@ describe('VACUUM', () => {
     const listed = await rowsOf(`VACUUM ${name} RETAIN 0 HOURS DRY RUN`)
     expect(listed.length).toBe(2)
     expect(files().length).toBe(3)
-    for (const [path] of listed) expect(existsSync(String(path))).toBe(true)
+    for (const [path] of listed) expect(existsSync(fileOf(path))).toBe(true)
     await client.query(`VACUUM ${name} RETAIN 0 HOURS`)
     await client.query('RESET lakegate.vacuum_retention_check')
-    for (const [path] of listed) expect(existsSync(String(path))).toBe(false)
+    for (const [path] of listed) expect(existsSync(fileOf(path))).toBe(false)
     expect(files().length).toBe(1)
     expect(await rowsOf(`SELECT id FROM ${name}`)).toEqual([[3]])
     expect(notices.at(-1)).toMatch(/^removed 2 files of \d+ bytes/)
@@ -141,7 +147,8 @@ describe('VACUUM', () => {
     await client.query(`VACUUM ${name}`)
     for (const one of orphans) expect(existsSync(join(folder, one))).toBe(false)
     for (const one of kept) expect(existsSync(join(folder, one))).toBe(true)
-    expect(existsSync(join(folder, '_staging-0'))).toBe(false)
+    // A bucket has no staging folders: what is not whole is no object.
+    if (s3Server === null) expect(existsSync(join(folder, '_staging-0'))).toBe(false)
   })
 
   it('leaves files that a writer may be about to commit, however short the retention', async () => {

@@ -128,7 +128,7 @@ describe('COPY TO STDOUT', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(cell, cell, cell), { minLength: 1, maxLength: 20 }), (rows) => {
         const encoder = new CopyEncoder([column, column, column], copy, style)
-        const bytes = Buffer.concat([encoder.header(), encoder.encode({ kind: 'values', rows })])
+        const bytes = Buffer.concat([encoder.header(), ...encoder.encode({ kind: 'values', rows })])
         expect(read(payload(bytes))).toEqual(rows)
       }),
       { seed: 20261121, numRuns: 300 },

@@ -33,9 +33,87 @@ it.each([
   [1e6, 4, '1e+06'],
   [123456, 4, '123456'],
   [5e-324, 8, '5e-324'],
+  // Those whose shortest text lies in the middle between two floats, as PostgreSQL 15 prints them.
+  [1e23, 8, '9.999999999999999e+22'],
+  [54235887815217180, 8, '5.4235887815217184e+16'],
+  [-37657819484116740, 8, '-3.7657819484116736e+16'],
+  [986118104338136000, 8, '9.861181043381361e+17'],
+  [137687999987109400, 8, '1.3768799998710941e+17'],
+  [1014554368, 4, '1.01455437e+09'],
+  [1549663.25, 4, '1.5496632e+06'],
+  [37016352, 4, '3.7016352e+07'],
+  [-221977608192, 4, '-2.2197761e+11'],
+  [-70411824, 4, '-7.0411824e+07'],
 ] as const)('the float %s of %s bytes is %s', (value, size, text) => {
   expect(floatText(value, size, 1)).toBe(text)
 })
+
+/** Shortest decimal strictly between the midpoints to both neighbours, closest of those, by the definition. */
+function shortestByDefinition(bits: bigint, mantissaBits: number, exponentMin: number): string {
+  const fraction = bits & ((1n << BigInt(mantissaBits)) - 1n)
+  const biased = Number(bits >> BigInt(mantissaBits))
+  const significand = biased === 0 ? fraction : fraction | (1n << BigInt(mantissaBits))
+  const exponent = exponentMin + Math.max(0, biased - 1)
+  // In quarters of the last place, as fractions over one denominator.
+  const up = 1n << BigInt(Math.max(0, exponent))
+  const down = 1n << BigInt(Math.max(0, -exponent))
+  const below = fraction === 0n && biased > 1 ? 1n : 2n
+  const [low, value, high] = [
+    4n * significand - below,
+    4n * significand,
+    4n * significand + 2n,
+  ].map((quarters) => quarters * up) as [bigint, bigint, bigint]
+  const denominator = 4n * down
+  for (let power = 330; ; power--) {
+    const unit = 10n ** BigInt(Math.max(0, power)) * denominator
+    const scale = 10n ** BigInt(Math.max(0, -power))
+    const [from, at, to] = [low * scale, value * scale, high * scale]
+    const first = at / unit
+    const inside = [first, first + 1n].filter((n) => n * unit > from && n * unit < to)
+    if (inside.length === 0 || inside[0] === 0n) continue
+    const distance = (n: bigint): bigint => (n * unit > at ? n * unit - at : at - n * unit)
+    const [a, b] = inside as [bigint, bigint | undefined]
+    const tie = b !== undefined && distance(a) === distance(b)
+    const nearer = b === undefined || distance(a) < distance(b) ? a : tie && a % 2n === 0n ? a : b
+    return `${nearer}e${power}`
+  }
+}
+
+function normalized(text: string): string {
+  const [, whole = '', places = '', exponent = '0'] =
+    /^(\d+)(?:\.(\d+))?(?:e(.+))?$/.exec(text) ?? []
+  const digits = (whole + places).replace(/^0+/, '')
+  const kept = digits.replace(/0+$/, '')
+  return `${kept}e${Number(exponent) - places.length + digits.length - kept.length}`
+}
+
+it.each([
+  [8, 64, 52, -1074],
+  [4, 32, 23, -149],
+] as const)(
+  'a float of %s bytes has the shortest text by definition',
+  (size, bits, mantissa, min) => {
+    const view = new DataView(new ArrayBuffer(8))
+    const significant = fc.tuple(
+      fc.bigInt(0n, (1n << BigInt(bits - 1 - mantissa)) - 2n),
+      fc.oneof(
+        fc.bigInt(0n, (1n << BigInt(mantissa)) - 1n),
+        fc.constantFrom(0n, 1n, 2n, (1n << BigInt(mantissa)) - 1n),
+      ),
+    )
+    fc.assert(
+      fc.property(significant, ([exponent, fraction]) => {
+        const raw = (exponent << BigInt(mantissa)) | fraction
+        if (raw === 0n) return
+        if (size === 8) view.setBigUint64(0, raw)
+        else view.setUint32(0, Number(raw))
+        const value = size === 8 ? view.getFloat64(0) : view.getFloat32(0)
+        expect(normalized(floatText(value, size, 1))).toBe(shortestByDefinition(raw, mantissa, min))
+      }),
+      { seed: 20261121, numRuns: 3000 },
+    )
+  },
+)
 
 it('a date is the same after it has been taken apart and put together', () => {
   fc.assert(

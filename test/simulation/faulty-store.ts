@@ -2,6 +2,8 @@
 
 import { SqlError, SqlState } from '../../storage/errors.js'
 import type {
+  Lease,
+  ObjectRef,
   ObjectEntry,
   ObjectStore,
   PutIfAbsentResult,
@@ -167,6 +169,10 @@ export class FaultyStore implements ObjectStore {
   /** Resolves once no request of this writer can take effect any more. */
   async settle(): Promise<void> {
     await Promise.all(this.#inFlight)
+  }
+
+  async lend(objects: readonly ObjectRef[]): Promise<Lease> {
+    return this.#store.lend(objects)
   }
 
   engineUrl(path: string): string {

@@ -57,6 +57,11 @@ const ACTIONS = [
   'cdc',
 ]
 
+/** The file that a path of the log means: files of shallow clones are absolute URLs. */
+function fileOf(table: string, path: string): string {
+  return path.startsWith('file://') ? path.slice('file://'.length) : join(table, path)
+}
+
 /** Checks the table in folder `tablePath` of the local folder `root`. */
 export async function lintTable(
   root: string,
@@ -132,6 +137,8 @@ export async function lintTable(
       const changes = actions.some((action) => action.remove !== undefined)
       // One commit may make a table and alter it.
       if (/COLUMN|ALTER/.test(JSON.stringify(info.operationParameters ?? ''))) definitions++
+      // Files of other writers may lack columns, too.
+      if (info.operation === 'CONVERT' || info.operation === 'CLONE') definitions++
       if (info.isBlindAppend === true && changes) at('a blind append removes')
     }
     for (const action of actions) {
@@ -199,7 +206,7 @@ export async function lintTable(
       if (JSON.stringify(keys) !== JSON.stringify([...partitions].sort()))
         at(`${path} has partition values ${keys}`)
       if (!(add.modificationTime > 0)) at(`${path} has no modification time`)
-      const onDisk = join(table, path)
+      const onDisk = fileOf(table, path)
       if (!existsSync(onDisk)) at(`${path} does not exist`)
       else if (statSync(onDisk).size !== add.size)
         at(`${path} has ${statSync(onDisk).size} bytes instead of ${add.size}`)
@@ -528,7 +535,7 @@ async function lintDataFile(
   fault: (text: string) => void,
   isAltered: boolean,
 ): Promise<void> {
-  const path = join(root, tablePath, decodeURIComponent(file.path))
+  const path = fileOf(join(root, tablePath), decodeURIComponent(file.path))
   const at = (text: string): void => fault(`${file.path}: ${text}`)
   if (!existsSync(path)) return
   const url = quoteLiteral(escapeGlob(path))

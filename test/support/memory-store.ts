@@ -5,6 +5,8 @@ import { randomUUID } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { SqlError, SqlState } from '../../storage/errors.js'
 import type {
+  Lease,
+  ObjectRef,
   ObjectEntry,
   ObjectStore,
   PutIfAbsentResult,
@@ -94,6 +96,10 @@ export class MemoryStore implements ObjectStore {
       publish: async (files) => files.map((file) => this.#publish(folder, file)),
       discard: async () => rmSync(folder, { recursive: true, force: true }),
     }
+  }
+
+  lend(objects: readonly ObjectRef[]): Promise<Lease> {
+    return Promise.resolve({ urls: objects.map(({ path }) => this.engineUrl(path)), release() {} })
   }
 
   engineUrl(path: string): string {

@@ -1,12 +1,9 @@
 /** A lake in a folder of its own, written by the storage layer, for tests of what is written. */
 
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync, rmSync } from 'node:fs'
 import { writeDataFiles } from '../../storage/data-file.js'
 import { Engine, type EngineConnection } from '../../storage/engine.js'
 import type { Scalar } from '../../storage/engine-value.js'
-import { LocalStore } from '../../storage/local-store.js'
 import { type Maintenance, maintainLog } from '../../storage/log-maintenance.js'
 import { defineTable, type TableDefinition } from '../../storage/new-table.js'
 import type { ObjectStore } from '../../storage/object-store.js'
@@ -17,6 +14,7 @@ import { parseSchemaString, type Schema } from '../../storage/schema.js'
 import { loadSnapshot, type Snapshot } from '../../storage/snapshot.js'
 import { type CommitResult, Transaction } from '../../storage/transaction.js'
 import { lintTable } from './log-linter.js'
+import { makeLakeFolder, openTestStore, type TestStore } from './test-store.js'
 
 export class WriteLake {
   readonly root: string
@@ -24,9 +22,17 @@ export class WriteLake {
   readonly engine: Engine
   readonly connection: EngineConnection
 
-  private constructor(root: string, engine: Engine, connection: EngineConnection) {
+  readonly #opened: TestStore
+
+  private constructor(
+    root: string,
+    opened: TestStore,
+    engine: Engine,
+    connection: EngineConnection,
+  ) {
     this.root = root
-    this.store = new LocalStore(root)
+    this.#opened = opened
+    this.store = opened.store
     this.engine = engine
     this.connection = connection
   }
@@ -34,11 +40,13 @@ export class WriteLake {
   static async open(): Promise<WriteLake> {
     const engine = await Engine.open({})
     const connection = await engine.connect()
-    return new WriteLake(mkdtempSync(join(tmpdir(), 'lakegate-write-')), engine, connection)
+    const root = makeLakeFolder('lakegate-write-')
+    return new WriteLake(root, await openTestStore(root), engine, connection)
   }
 
   async close(): Promise<void> {
     await this.engine.close()
+    await this.#opened.close()
     rmSync(this.root, { recursive: true, force: true })
   }
 

@@ -1,0 +1,81 @@
+/** CatalogSession of a session: what catalog queries are handed about it. */
+
+import { SESSION_SETTINGS_NAME } from '../catalog/settings-overlay.js'
+import {
+  ACTIVITY_NAME,
+  FACTS_NAME,
+  LOCKS_NAME,
+  type SessionFactsJson,
+} from '../catalog/shadow-overlay-names.js'
+import type { CatalogSession } from './catalog-query.js'
+import type { MirrorSource, ViewColumn } from './lake-mirror.js'
+import { parseStatements } from './parse.js'
+import { analyze } from './query.js'
+import type { SessionContext } from './session-context.js'
+import { timestampText } from './session-activity.js'
+import { TransactionBlock } from './transaction-block.js'
+import { quoteIdentifier } from '../storage/engine.js'
+import { SqlError } from '../storage/errors.js'
+
+/** What queries over system catalogs need of the session. */
+export function catalogSessionOf(session: SessionContext): CatalogSession {
+  const { gateway, settings } = session
+  return {
+    gateway,
+    user: session.user,
+    settings,
+    hasTemporaryTable: (name) => session.temporary.find(name) !== undefined,
+    mirrorSource: mirrorSourceOf(session),
+    ownRelations: () => null,
+    handovers: new Map([
+      [SESSION_SETTINGS_NAME, () => JSON.stringify(settings.rows())],
+      [FACTS_NAME, () => JSON.stringify(factsOf(session))],
+      [ACTIVITY_NAME, () => JSON.stringify(gateway.activity())],
+      [LOCKS_NAME, () => '[]'],
+    ]),
+  }
+}
+
+function factsOf({ gateway, processId, client, block }: SessionContext): SessionFactsJson {
+  return {
+    pid: processId,
+    client_addr: client.clientAddress,
+    client_port: client.clientPort,
+    server_addr: client.serverAddress,
+    server_port: client.serverPort,
+    started: timestampText(gateway.startedMs) ?? '',
+    database_bytes: gateway.mirror.sizeBytes,
+    xid: String(block?.transactionId(gateway) ?? 0),
+  }
+}
+
+/** The lake as everybody sees it. */
+function mirrorSourceOf(session: SessionContext): MirrorSource {
+  const { gateway } = session
+  return {
+    catalog: gateway.catalog,
+    snapshotOf: ({ path }) => gateway.snapshots.latest(path),
+    privileges: () => gateway.shadowPrivileges(),
+    describeView: async (view) => {
+      const name = `${quoteIdentifier(view.layer)}.${quoteIdentifier(view.name)}`
+      const [statement] = parseStatements(`SELECT * FROM ${name}`)
+      if (statement === undefined) return null
+      const context = {
+        ...session.queryContext(),
+        // As everybody sees it: neither with what this session's block changed nor in the past.
+        block: new TransactionBlock(false, [], () => true),
+        catalog: gateway.catalog,
+        temporaryTable: () => undefined,
+      }
+      try {
+        return await session.pool.with(async (connection): Promise<readonly ViewColumn[]> => {
+          const analyzed = await analyze(statement, [], [], context, connection, false)
+          return analyzed.query.columns
+        })
+      } catch (thrown) {
+        if (!(thrown instanceof SqlError)) throw thrown
+        return null
+      }
+    },
+  }
+}
