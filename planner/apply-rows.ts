@@ -271,7 +271,7 @@ class RowChangeWork {
       store,
       connection: this.#connection,
       snapshot: this.snapshot,
-      grown,
+      target: grown,
       stage: this.#stage,
       fates,
       makesRows: this.#kind.operation !== 'DELETE',

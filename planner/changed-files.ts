@@ -2,7 +2,7 @@
 
 import type { AddCdcFile, AddFile } from '../storage/actions.js'
 import { CHANGE_TYPE_COLUMN, recordsChanges, writeChangeData } from '../storage/change-data.js'
-import { writeDataFiles } from '../storage/data-file.js'
+import { writeDataFiles, type WriteTarget } from '../storage/data-file.js'
 import { withDeletionVector, writeDeletionVectors } from '../storage/deletion-vector-file.js'
 import { type EngineConnection, quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
@@ -10,7 +10,6 @@ import { SqlError, SqlState } from '../storage/errors.js'
 import type { FileFate } from '../storage/file-fate.js'
 import type { DataFile } from '../storage/file-index.js'
 import { deletedRowsOf } from '../storage/file-rows.js'
-import type { NewTable } from '../storage/new-table.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import type { Scan } from '../storage/scan.js'
 import { FILE_COLUMN, identifiedRelation, ROW_COLUMN } from '../storage/scan-relation.js'
@@ -24,8 +23,8 @@ export interface StagedChange {
   readonly store: ObjectStore
   readonly connection: EngineConnection
   readonly snapshot: Snapshot
-  /** The table with the columns it gets, behind those it has. */
-  readonly grown: NewTable
+  /** The table as it will be: `snapshot`, or with columns behind its own that the change adds. */
+  readonly target: WriteTarget
   /** Name of the stage: a row for each row that is changed or made, see RowChangePlan. */
   readonly stage: string
   readonly fates: readonly FileFate[]
@@ -76,23 +75,25 @@ async function touchedRows(
   }
 }
 
-/** The select list of the grown table's columns out of `alias`, which lacks the new ones. */
-function oldColumns({ snapshot, grown }: StagedChange, alias: string): string {
-  const more = grown.schema.fields.slice(snapshot.schema.fields.length).map(({ name, type }) => {
-    const engineType = printEngineType(engineTypeOf(type))
-    return `CAST(NULL AS ${engineType}) AS ${quoteIdentifier(name)}`
-  })
-  return [columnList(snapshot, alias), ...more].join(', ')
-}
-
 /** Rows of the stage that were there before, with the number of their file among the touched ones. */
 function changedRows({ stage }: StagedChange, { numbers }: TouchedRows): string {
   return `(SELECT m.own, s.${ROW_COLUMN} AS row, s.${ACTION_COLUMN} AS action FROM ${stage} AS s JOIN ${numbers} AS m ON s.${FILE_COLUMN} = m.ordinal)`
 }
 
+/** Rows as they were, `alias`, in the columns of the table as it will be. */
+function columnsBefore({ snapshot, target }: StagedChange, alias: string): string {
+  const added = target.schema.fields
+    .slice(snapshot.schema.fields.length)
+    .map(
+      ({ name, type }) =>
+        `CAST(NULL AS ${printEngineType(engineTypeOf(type))}) AS ${quoteIdentifier(name)}`,
+    )
+  return [columnList(snapshot, alias), ...added].join(', ')
+}
+
 /** Writes the new rows, with what stays of the files that are rewritten; all keep their row ids. */
 async function writeRows(change: StagedChange): Promise<readonly AddFile[]> {
-  const { store, connection, snapshot, grown, stage, fates, makesRows } = change
+  const { store, connection, snapshot, target, stage, fates, makesRows } = change
   const rewritten = fates.filter(({ kind }) => kind === 'rewrite')
   if (!makesRows && rewritten.length === 0) return []
   // Where no file is touched, every row is a new one.
@@ -102,7 +103,7 @@ async function writeRows(change: StagedChange): Promise<readonly AddFile[]> {
   if (makesRows) {
     const made = `FROM ${stage} AS s`
     const isMade = `WHERE s.${ACTION_COLUMN} <> ${ACTION.delete}`
-    const items = columnList(grown, 's')
+    const items = columnList(target, 's')
     if (kept === null) parts.push(`SELECT ${items} ${made} ${isMade}`)
     else {
       const touched = await touchedRows(change, fates, kept)
@@ -115,7 +116,7 @@ async function writeRows(change: StagedChange): Promise<readonly AddFile[]> {
   }
   if (rewritten.length > 0) {
     const rows = await touchedRows(change, rewritten, kept)
-    const items = [oldColumns(change, 't'), ...names.map((name) => `t.${name}`)]
+    const items = [columnsBefore(change, 't'), ...names.map((name) => `t.${name}`)]
     parts.push(
       `SELECT ${items.join(', ')} FROM ${rows.sql} AS t ANTI JOIN ${changedRows(change, rows)} AS c ON t.${FILE_COLUMN} = c.own AND t.${ROW_COLUMN} = c.row`,
     )
@@ -123,7 +124,7 @@ async function writeRows(change: StagedChange): Promise<readonly AddFile[]> {
   const written = await writeDataFiles(
     store,
     connection,
-    grown,
+    target,
     { query: parts.join(' UNION ALL ') },
     kept === null ? {} : { hidden: kept },
   )
@@ -155,17 +156,17 @@ async function writeVectors(change: StagedChange): Promise<readonly AddFile[]> {
 
 /** Writes the changed rows for the table's feed, where whole files do not tell them. */
 async function writeFeed(change: StagedChange): Promise<ChangedFiles['changeData']> {
-  const { store, connection, grown, stage, fates, makesRows } = change
+  const { store, connection, snapshot, target, stage, fates, makesRows } = change
   const insertsOnly = fates.length === 0
   const deletesOnly = !makesRows && fates.every(({ kind }) => kind === 'remove')
   if (insertsOnly || deletesOnly) return undefined
-  if (!recordsChanges(grown)) return 'unrecorded'
+  if (!recordsChanges(snapshot)) return 'unrecorded'
   const typeOf = (updated: string, other: string, action: string): string =>
     `CASE WHEN ${action} = ${ACTION.update} THEN '${updated}' ELSE '${other}' END AS ${CHANGE_TYPE_COLUMN}`
   const touched = await touchedRows(change, fates, null)
-  const before = `SELECT ${oldColumns(change, 't')}, ${typeOf('update_preimage', 'delete', 'c.action')} FROM ${touched.sql} AS t JOIN ${changedRows(change, touched)} AS c ON t.${FILE_COLUMN} = c.own AND t.${ROW_COLUMN} = c.row`
-  const after = `SELECT ${columnList(grown, 's')}, ${typeOf('update_postimage', 'insert', `s.${ACTION_COLUMN}`)} FROM ${stage} AS s WHERE s.${ACTION_COLUMN} <> ${ACTION.delete}`
-  return writeChangeData(store, connection, grown, {
+  const before = `SELECT ${columnsBefore(change, 't')}, ${typeOf('update_preimage', 'delete', 'c.action')} FROM ${touched.sql} AS t JOIN ${changedRows(change, touched)} AS c ON t.${FILE_COLUMN} = c.own AND t.${ROW_COLUMN} = c.row`
+  const after = `SELECT ${columnList(target, 's')}, ${typeOf('update_postimage', 'insert', `s.${ACTION_COLUMN}`)} FROM ${stage} AS s WHERE s.${ACTION_COLUMN} <> ${ACTION.delete}`
+  return writeChangeData(store, connection, target, {
     query: makesRows ? `${before} UNION ALL ${after}` : before,
   })
 }

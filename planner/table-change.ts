@@ -44,12 +44,12 @@ interface ChangeState {
   /** Metadata domains that are set, or removed (null). */
   readonly domains: ReadonlyMap<string, string | null>
   readonly parameters: { readonly [name: string]: string } | null
+  /** Transactions of applications by their ids. */
+  readonly transactions: ReadonlyMap<string, bigint>
   /** What each statement says of the rows it changed. */
   readonly feeds: readonly StatementFeed[]
   /** Whether a statement took away files that an earlier one had made. */
   readonly isTangled: boolean
-  /** Transactions of applications by their ids. */
-  readonly transactions: ReadonlyMap<string, bigint>
 }
 
 /** What one statement does to a table. */
@@ -64,10 +64,10 @@ export interface StatementChange {
   readonly metrics?: Readonly<Record<string, number>>
   readonly definition?: NewTable
   readonly domains?: ReadonlyMap<string, string | null>
-  /** As in StatementFeed. */
-  readonly changeData?: StatementFeed['changeData']
   /** Transactions of applications that the statement is, by their ids; each is newer than the table's. */
   readonly transactions?: ReadonlyMap<string, bigint>
+  /** As in StatementFeed. */
+  readonly changeData?: StatementFeed['changeData']
 }
 
 /**
@@ -106,9 +106,9 @@ export class TableChange {
       definition,
       domains: new Map(base === null ? definition?.domains : undefined),
       parameters: null,
+      transactions: new Map(),
       feeds: [],
       isTangled: false,
-      transactions: new Map(),
     }
   }
 
@@ -142,12 +142,12 @@ export class TableChange {
       definition: change.definition ?? state.definition,
       domains: new Map([...state.domains, ...(change.domains ?? [])]),
       parameters: change.parameters ?? null,
+      transactions: new Map([...state.transactions, ...(change.transactions ?? [])]),
       feeds:
         adds.length === 0 && removes.length === 0
           ? state.feeds
           : [...state.feeds, { adds, removes, changeData }],
       isTangled: state.isTangled || isTangled,
-      transactions: new Map([...state.transactions, ...(change.transactions ?? [])]),
     }
   }
 
