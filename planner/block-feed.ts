@@ -43,7 +43,7 @@ export interface BlockChanges {
  * Delta protocol, "Add CDC File".
  */
 export async function changeDataOf(
-  gateway: Gateway,
+  gateway: Pick<Gateway, 'store' | 'engine'>,
   snapshot: Snapshot,
   { statements, isTangled, adds, removes }: BlockFeed,
 ): Promise<BlockChanges> {

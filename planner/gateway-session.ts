@@ -9,6 +9,7 @@ import { roleOid, SHADOW_DATABASE_OID, SUPERUSER, SUPERUSER_OID } from '../catal
 import { type ActivityRow, timestampText } from './session-activity.js'
 import { noticeTruncatedNames } from './identifier-length.js'
 import { parseEngineQuery } from './engine-query.js'
+import { isQuery } from './query.js'
 import { parseClientText } from './engine-syntax.js'
 import type { ParsedStatement } from './parse.js'
 import { type Execution, Portal } from './portal.js'
@@ -326,13 +327,20 @@ export class GatewaySession implements Session {
   ): Promise<Execution> {
     const attempts = Number(this.settings.get('lakegate.commit_attempts'))
     for (let attempt = 1; ; attempt++) {
-      const execution = await this.#open(statement, values, cancellation, oids, formats)
-      if (!isDone(statement, execution)) return execution
+      let isOpen = false
       try {
+        const execution = await this.#open(statement, values, cancellation, oids, formats)
+        isOpen = true
+        if (!isDone(statement, execution)) return execution
         await this.#endImplicit(true)
         return execution
       } catch (thrown) {
         if (!isConflict(thrown) || attempt >= attempts) throw thrown
+        // A query whose tables did not fit together takes newer ones.
+        if (!isOpen) {
+          if (!isQuery(statement.tree)) throw thrown
+          await this.#endImplicit(false)
+        }
         await pause(attempt)
         cancellation.check()
         this.#context.openBlock()

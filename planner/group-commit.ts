@@ -2,8 +2,12 @@
 
 import { randomUUID } from 'node:crypto'
 import { concurrentUpdate, SqlError, SqlState } from '../storage/errors.js'
-import type { Gateway } from './gateway.js'
-import type { ApplicationTransaction, GroupMember, TableChange } from './table-change.js'
+import type {
+  ApplicationTransaction,
+  CommitGateway,
+  GroupMember,
+  TableChange,
+} from './table-change.js'
 
 /**
  * Commits `changes`: one as a plain commit, several as a group.
@@ -18,7 +22,7 @@ import type { ApplicationTransaction, GroupMember, TableChange } from './table-c
  * False, and nothing is changed, when the table has this transaction of the application already.
  */
 export async function commitChanges(
-  gateway: Gateway,
+  gateway: CommitGateway,
   changes: readonly TableChange[],
   application?: ApplicationTransaction,
 ): Promise<boolean> {
@@ -62,7 +66,7 @@ function byPath(a: TableChange, b: TableChange): number {
 }
 
 /** Reading a table takes the commits of aborted groups back; what fails here is done by the next reader. */
-async function takeBack(gateway: Gateway, members: readonly GroupMember[]): Promise<void> {
+async function takeBack(gateway: CommitGateway, members: readonly GroupMember[]): Promise<void> {
   for (const { tablePath } of members) {
     await gateway.snapshots.latest(tablePath).catch(() => null)
   }

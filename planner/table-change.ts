@@ -32,6 +32,12 @@ export interface ApplicationTransaction {
   readonly version: bigint
 }
 
+/** What of a gateway commits a change. */
+export type CommitGateway = Pick<
+  Gateway,
+  'store' | 'engine' | 'snapshots' | 'catalog' | 'appends' | 'afterCommit'
+>
+
 /** The state of a change that a savepoint goes back to. */
 interface ChangeState {
   readonly adds: readonly AddFile[]
@@ -225,7 +231,7 @@ export class TableChange {
    * writer made the table first. False, and nothing is committed, when the table has this transaction
    * of the application already.
    */
-  async commit(gateway: Gateway, application?: ApplicationTransaction): Promise<boolean> {
+  async commit(gateway: CommitGateway, application?: ApplicationTransaction): Promise<boolean> {
     if (this.isEmpty) return true
     const { adds, operations } = this.#state
     if (this.base !== null && this.#isBlindAppend && application === undefined) {
@@ -244,14 +250,14 @@ export class TableChange {
    *
    * Fails as `commit`; the log is to be maintained once the group has ended.
    */
-  async commitIn(gateway: Gateway, group: string): Promise<GroupMember> {
+  async commitIn(gateway: CommitGateway, group: string): Promise<GroupMember> {
     const member = await this.#commit(gateway, { tags: groupTags(group) })
     assert(member !== null, 'a group has no transaction of an application')
     return member
   }
 
   async #commit(
-    gateway: Gateway,
+    gateway: CommitGateway,
     {
       tags,
       application,

@@ -8,7 +8,7 @@ import type { ObjectStore } from './object-store.js'
 /** Tag in the commitInfo of a group's commits: the group's id. */
 export const GROUP_TAG = 'lakegate.group'
 
-/** Tag of the commit that takes a group's commit back. */
+/** Tag of the commit that takes commits of groups back: their ids, with commas between them. */
 export const ROLLBACK_TAG = 'lakegate.rollback'
 
 /**
@@ -32,8 +32,8 @@ export interface RecordedDecision extends GroupDecision {
 export interface GroupTrail {
   /** The version of each group's commit, by the group's id, oldest first. */
   readonly versions: ReadonlyMap<string, number>
-  /** Groups whose commit has been taken back. */
-  readonly rolledBack: ReadonlySet<string>
+  /** The version in which each group's commit was taken back, by the group's id. */
+  readonly rolledBack: ReadonlyMap<string, number>
   /** When the replay began that later commits were added to, in milliseconds since 1970. */
   readonly loadedMs: number
 }
@@ -48,7 +48,7 @@ const FOLDER = '_lakegate/groups'
 
 /** The trail of a replay that begins now. */
 export function emptyTrail(): GroupTrail {
-  return { versions: new Map(), rolledBack: new Set(), loadedMs: Date.now() }
+  return { versions: new Map(), rolledBack: new Map(), loadedMs: Date.now() }
 }
 
 /** `trail` with what the commit of `version` says of groups. */
@@ -66,7 +66,8 @@ export function followTrail(
       return { ...trail, versions }
     }
     if (typeof rollback === 'string') {
-      const rolledBack = new Set([...trail.rolledBack, rollback].slice(-TRAIL_MAX))
+      const taken = rollback.split(',').map((one) => [one, version] as const)
+      const rolledBack = new Map([...trail.rolledBack, ...taken].slice(-TRAIL_MAX))
       return { ...trail, rolledBack }
     }
   }
