@@ -184,5 +184,5 @@ export function openGateway(
     async (path) => (await snapshots.latest(path))?.metadata.id ?? null,
   )
   const appends = new AppendQueue({ store, fulfilled: FULFILLED, committed: afterCommit })
-  return { store, snapshots, catalog, appends, afterCommit, background }
+  return { store, engine, snapshots, catalog, appends, afterCommit, background }
 }
