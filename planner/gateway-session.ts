@@ -7,6 +7,7 @@ import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { roleOid, SHADOW_DATABASE_OID, SUPERUSER, SUPERUSER_OID } from '../catalog/shadow.js'
 import { type ActivityRow, timestampText } from './session-activity.js'
+import { refuseCatalogWrite } from './catalog-write.js'
 import { noticeTruncatedNames } from './identifier-length.js'
 import { parseEngineQuery } from './engine-query.js'
 import { parseClientText } from './engine-syntax.js'
@@ -474,6 +475,7 @@ export class GatewaySession implements Session {
     oids: readonly number[],
   ): Promise<StatementDescription> {
     const session = this.#context
+    refuseCatalogWrite(statement, (name) => session.temporary.find(name) !== undefined)
     const shape = { session, statement, fields: fieldsOf(statement), oids }
     const { describe } = statementKind(statement)
     if (describe !== undefined) return describe(shape)
@@ -489,6 +491,7 @@ export class GatewaySession implements Session {
   ): Promise<Execution> {
     this.#refuseWhenFailed(statement)
     const session = this.#context
+    refuseCatalogWrite(statement, (name) => session.temporary.find(name) !== undefined)
     session.openBlock().statementCount++
     const fields = fieldsOf(statement)
     const call = { session, statement, fields, values, oids, formats, cancellation }

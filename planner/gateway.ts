@@ -12,6 +12,7 @@ import { ImportFiles } from '../storage/import-files.js'
 import { maintainLog } from '../storage/log-maintenance.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { SnapshotCache } from '../storage/snapshot-cache.js'
+import { AdvisoryLocks } from './advisory-locks.js'
 import { AppendQueue } from './append-queue.js'
 import { FULFILLED } from './fulfilled.js'
 import type { Transaction } from '../storage/transaction.js'
@@ -63,6 +64,7 @@ export class Gateway {
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
   readonly #pasts = new LRUCache<number, PastLake>({ max: 100 })
+  readonly advisoryLocks: AdvisoryLocks = new AdvisoryLocks()
   readonly #compaction: AutoCompaction
   readonly #background = new Set<Promise<void>>()
   #nextProcessId = 1

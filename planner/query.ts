@@ -59,6 +59,11 @@ export interface QueryContext {
   readonly inputStyle: InputStyle
   /** The session's temporary table of that name, or undefined. */
   readonly temporaryTable: (name: string) => TemporaryRelation | undefined
+  /** The copy of a system catalog that a statement joins with tables of the lake. */
+  readonly catalogRelation?: (
+    schema: string | undefined,
+    name: string,
+  ) => TemporaryRelation | undefined
   /** Where changes write deletion vectors. */
   readonly deletionPolicy: DeletionPolicy
   /** Whether keys of small tables are read beforehand to leave out files of large ones. */
@@ -549,6 +554,8 @@ async function resolve(
     const temporary = context.temporaryTable(name)
     if (temporary !== undefined) return { kind: 'temporary', name, ...temporary }
   }
+  const copied = context.catalogRelation?.(schema, name)
+  if (copied !== undefined) return { kind: 'temporary', name, ...copied }
   const database = reference.node.catalogname as string | undefined
   if (database !== undefined && database !== context.gateway.database) {
     throw crossDatabase(reference, database)

@@ -6,6 +6,7 @@ import type { Cancellation } from '../storage/cancellation.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { assert, SqlError, SqlState } from '../storage/errors.js'
 import type { DeletionPolicy } from '../storage/file-fate.js'
+import { SessionLocks } from './advisory-locks.js'
 import { BoundPortals } from './bound-portals.js'
 import { type CatalogSession, catalogRows } from './catalog-query.js'
 import { catalogSessionOf } from './catalog-session.js'
@@ -65,6 +66,7 @@ export class SessionContext {
   readonly cursors: Cursors = new Cursors()
   readonly temporary: TemporaryTables
   readonly channels: Channels
+  readonly locks: SessionLocks
   readonly dispatch: StatementDispatch
   readonly #events: SessionEvents
   #block: TransactionBlock | undefined
@@ -90,6 +92,7 @@ export class SessionContext {
     this.settings.markReported()
     this.pool = new EnginePool(gateway.engine, () => this.settings.get('timezone'))
     this.temporary = new TemporaryTables(this.pool, processId)
+    this.locks = new SessionLocks(gateway.advisoryLocks, processId)
     this.channels = new Channels(gateway.notifications, processId, (one) =>
       events.notification(one),
     )
@@ -108,7 +111,7 @@ export class SessionContext {
   openBlock(): TransactionBlock {
     this.#block ??= new TransactionBlock(
       false,
-      [this.portals, this.cursors, this.temporary, this.settings, this.channels],
+      [this.portals, this.cursors, this.temporary, this.settings, this.channels, this.locks],
       () => this.settings.get('transaction_read_only') === 'on',
       {
         transaction: () => applicationTransaction(this.settings),
@@ -238,6 +241,7 @@ export class SessionContext {
   /** Frees what the session holds outside of this process's memory. */
   async close(): Promise<void> {
     this.channels.leaveAll()
+    this.locks.close()
     await this.portals.clear()
     await this.cursors.closeAll()
     await this.temporary.close().finally(() => this.pool.close())

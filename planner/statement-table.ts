@@ -15,6 +15,7 @@ import { EXPLAIN } from './statements/explain.js'
 import { INSERT } from './statements/insert.js'
 import { LAKE_COMMAND } from './statements/lake-command.js'
 import { MERGE } from './statements/merge.js'
+import { CREATE_INDEX, LOCK } from './statements/lock.js'
 import { LISTEN, NOTIFY, UNLISTEN } from './statements/notification.js'
 import { DEALLOCATE, EXECUTE, PREPARE } from './statements/prepare.js'
 import { CREATE_SCHEMA } from './statements/schema.js'
@@ -59,6 +60,8 @@ const STATEMENTS: ReadonlyMap<string, StatementKind> = new Map([
   ['AlterObjectSchemaStmt', SET_SCHEMA],
   ['CommentStmt', COMMENT],
   ['VacuumStmt', VACUUM],
+  ['LockStmt', LOCK],
+  ['IndexStmt', CREATE_INDEX],
 ])
 
 /** How a statement is described and executed; one of no known kind is refused (0A000) when executed. */

@@ -112,6 +112,11 @@ export class TableChange {
     }
   }
 
+  /** Whether the table is made, or its metadata changed. */
+  get definesTable(): boolean {
+    return this.#state.definition !== null
+  }
+
   save(): ChangeState {
     return this.#state
   }

@@ -111,6 +111,18 @@ export class TransactionBlock {
     return this.#changes.get(path)
   }
 
+  /** Tables that the block makes, and those whose definition it changes. */
+  get definedTables(): readonly TableName[] {
+    return [...this.#changes.values()].flatMap((change) =>
+      change.definesTable ? [change.table] : [],
+    )
+  }
+
+  /** Whether the block has changed names or definitions, which others do not see yet. */
+  get changesCatalog(): boolean {
+    return this.#draft !== undefined || this.definedTables.length > 0
+  }
+
   /** The table that the block makes under that name, or undefined. */
   createdTable(layer: string, name: string): TableName | undefined {
     if (this.past !== undefined) return undefined
