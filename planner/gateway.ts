@@ -96,7 +96,7 @@ export class Gateway {
     this.catalog = new Catalog(
       options.store,
       async (path) => (await this.snapshots.latest(path))?.metadata.id ?? null,
-      () => this.mirror.touch(),
+      () => this.mirror.touchNames(),
     )
   }
 
@@ -140,6 +140,7 @@ export class Gateway {
 
   /** Ends what runs outside of this process. */
   close(): void {
+    this.mirror.close()
     this.pgCatalog.close()
   }
 
