@@ -566,7 +566,7 @@ async function resolve(
     if (created !== undefined) return tableRelation(created, reference, run)
   }
   const found = await findRelation(parts, reference, context)
-  if (found === null) return undefined
+  if (found === null) return sequenceRelation(parts, context)
   if (found.kind === 'view') {
     if (reference.travel !== undefined) {
       throw new SqlError(SqlState.featureNotSupported, `view "${name}" has no versions`, {
@@ -626,6 +626,27 @@ function columnsOfView(
     }
   }
   return names.map((name, i) => ({ ...(columns[i] as OutputColumn), name }))
+}
+
+/** The one row of an identity column's sequence, as far as the catalogs have shown it. */
+function sequenceRelation(parts: readonly string[], context: QueryContext): Relation | undefined {
+  const name = parts.at(-1) ?? ''
+  for (const layer of parts.length > 1 ? parts.slice(-2, -1) : context.searchPath) {
+    const sequence = context.gateway.mirror.sequence(layer, name)
+    if (sequence === undefined) continue
+    const { start, last } = sequence
+    return {
+      kind: 'temporary',
+      name,
+      sql: `(SELECT CAST(${last ?? start} AS BIGINT) AS last_value, CAST(0 AS BIGINT) AS log_cnt, ${last !== null} AS is_called)`,
+      columns: [
+        { name: 'last_value', type: sqlType(Oid.int8) },
+        { name: 'log_cnt', type: sqlType(Oid.int8) },
+        { name: 'is_called', type: sqlType(Oid.bool) },
+      ],
+    }
+  }
+  return undefined
 }
 
 async function tableRelation(
