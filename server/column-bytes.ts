@@ -494,7 +494,7 @@ function writeInteger(bytes: Buffer, value: number, at: number): number {
 }
 
 /** Bytes by which two strings may lie apart and still be fetched as one run: less than a page. */
-const RUN_GAP_MAX = 4096
+const RUN_GAP_MAX = 4095
 
 /**
  * Strings: short ones stand in the vector itself, long ones behind pointers. The long strings of a
