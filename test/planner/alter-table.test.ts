@@ -158,7 +158,7 @@ describe('system catalogs', () => {
     'show defaults, checks, keys and generated columns as they are now',
     `CREATE TABLE silver.i1 (id int, n int DEFAULT 3 CHECK (n > 0), twice int GENERATED ALWAYS AS (n * 2) STORED, name varchar(5))
      ALTER TABLE silver.i1 ADD CONSTRAINT pk PRIMARY KEY (id), ALTER name SET DEFAULT 'it''s', ADD CONSTRAINT bound CHECK (n + id < 100 OR name IS NULL)
-     SELECT column_name, is_nullable, column_default, is_generated FROM information_schema.columns WHERE table_name = 'i1' ORDER BY ordinal_position -> id,NO,∅,NEVER|n,YES,3,NEVER|twice,YES,∅,ALWAYS|name,YES,'it''s'::text,NEVER
+     SELECT column_name, is_nullable, column_default, is_generated FROM information_schema.columns WHERE table_name = 'i1' ORDER BY ordinal_position -> id,NO,∅,NEVER|n,YES,3,NEVER|twice,YES,∅,ALWAYS|name,YES,'it''s'::character varying,NEVER
      SELECT conname, contype, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'silver.i1'::regclass AND contype <> 'n' ORDER BY 1 -> bound,c,CHECK ((((n + id) < 100) OR (name IS NULL)))|i1_n_check,c,CHECK ((n > 0))|pk,p,PRIMARY KEY (id)
      ALTER TABLE silver.i1 DROP CONSTRAINT bound, DROP CONSTRAINT pk, ALTER n DROP DEFAULT, ALTER COLUMN id DROP NOT NULL
      SELECT conname FROM pg_constraint WHERE conrelid = 'silver.i1'::regclass -> i1_n_check
@@ -188,7 +188,7 @@ describe('DESCRIBE', () => {
      CREATE TEMP TABLE own (a int, b text)
      DESCRIBE own -> a,int,∅|b,string,∅
      DESCRIBE silver.nosuch -> !42P01
-     DESCRIBE silver.s1 nosuch -> !42601`,
+     DESCRIBE silver.s1 nosuch -> !42703`,
   )
 
   it('EXTENDED, DETAIL and HISTORY tell what Spark tells', async () => {
