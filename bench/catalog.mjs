@@ -94,8 +94,9 @@ async function measure(port, database) {
     const runs = []
     for (let i = 0; i < 6; i++) {
       const startMs = performance.now()
-      // Another text each time, so that no answer is one that was kept.
-      await client.query({ text: i < 5 ? `${sql} -- ${i}` : `${sql} -- 4`, rowMode: 'array' })
+      // Another statement each time, so that no answer is one that was kept, but for the last.
+      const text = `SELECT * FROM (${sql}) AS asked_${Math.min(i, 4)}`
+      await client.query({ text, rowMode: 'array' })
       runs.push(performance.now() - startMs)
     }
     const fresh = runs.slice(1, 5).sort((a, b) => a - b)

@@ -131,7 +131,7 @@ export class Gateway {
 
   /** Looks after the log and the files, in the background, once `transaction` has committed. */
   afterCommit(transaction: Transaction): void {
-    this.mirror.touch()
+    this.mirror.touch(transaction.tablePath)
     this.inBackground(maintainLog(this.store, this.engine, transaction))
     this.#compaction.noticed(transaction)
   }

@@ -81,6 +81,9 @@ export class LakeMirror {
   #version = 0
   #isDirty = true
   #namesChanged = true
+  /** Tables that this gateway has committed to since the last look. */
+  readonly #touched = new Set<string>()
+  #lookTookMs = 0
   #gathered: Gathered = { tables: [], snapshots: [] }
   #askedMs = 0
   #watch: NodeJS.Timeout | undefined
@@ -115,9 +118,9 @@ export class LakeMirror {
     return undefined
   }
 
-  /** Tells that this gateway has changed something: the next `refresh` looks. */
-  touch(): void {
-    this.#isDirty = true
+  /** Tells that this gateway has committed to the table in `path`: the next `refresh` looks at it. */
+  touch(path: string): void {
+    this.#touched.add(path)
   }
 
   /** Tells that the catalog's log has another entry. */
@@ -138,9 +141,12 @@ export class LakeMirror {
     this.#askedMs = Date.now()
     this.#keepWatch(source, WATCH_MS)
     while (this.#looking !== undefined) await this.#looking
-    if (!this.#isDirty && Date.now() - this.#lookedMs < STALE_MS) return
+    const isFresh = !this.#isDirty && Date.now() - this.#lookedMs < this.#staleMs
+    if (isFresh && this.#touched.size === 0) return
+    const touched = [...this.#touched]
+    this.#touched.clear()
     this.#isDirty = false
-    this.#looking = this.#look(source)
+    this.#looking = this.#look(source, isFresh ? touched : null)
       .catch((thrown: unknown) => {
         this.#isDirty = true
         this.#namesChanged = true
@@ -252,9 +258,34 @@ export class LakeMirror {
     }
   }
 
-  async #look(source: MirrorSource): Promise<void> {
-    const lookedMs = Date.now()
-    const gathered = await this.#gather(source)
+  /** A lake that takes long to look at is looked at less often. */
+  get #staleMs(): number {
+    return Math.min(10_000, Math.max(STALE_MS, 5 * this.#lookTookMs))
+  }
+
+  /** The last look with the tables in `paths` as they are now; null when one of them is new. */
+  async #regather(source: MirrorSource, paths: readonly string[]): Promise<Gathered | null> {
+    const { tables, snapshots } = this.#gathered
+    const changed = [...snapshots]
+    for (const path of paths) {
+      const at = tables.findIndex((table) => table.path === path)
+      const table = tables[at]
+      if (table === undefined) return null
+      changed[at] = await source.snapshotOf(table).catch((thrown: unknown) => {
+        if (!(thrown instanceof SqlError)) throw thrown
+        return null
+      })
+    }
+    return { tables, snapshots: changed }
+  }
+
+  /** Looks at the lake, or only at the tables that this gateway has committed to. */
+  async #look(source: MirrorSource, paths: readonly string[] | null): Promise<void> {
+    const lookedMs = paths === null ? Date.now() : this.#lookedMs
+    const startMs = Date.now()
+    const part = paths === null ? null : await this.#regather(source, paths)
+    const gathered = part ?? (await this.#gather(source))
+    if (part === null) this.#lookTookMs = Date.now() - startMs
     const privileges = await source.privileges()
     const hasNames = this.#namesChanged || !this.#isSame(gathered)
     if (!hasNames && privileges.version === this.#privileges.version) {

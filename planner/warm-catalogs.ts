@@ -5,6 +5,8 @@ import { GatewaySession } from './gateway-session.js'
 
 /** Starts the catalogs' process and fills its shadow; a failure is left for the first client to see. */
 export async function warmCatalogs(gateway: Gateway): Promise<void> {
+  // The process starts while the lake is looked at.
+  const started = gateway.pgCatalog.warm().catch(() => {})
   const session = new GatewaySession({
     gateway,
     user: 'lakegate',
@@ -27,5 +29,6 @@ export async function warmCatalogs(gateway: Gateway): Promise<void> {
     // The first client's own statement tells what is wrong.
   } finally {
     await session.close()
+    await started
   }
 }

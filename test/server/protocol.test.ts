@@ -169,6 +169,7 @@ describe('an error', () => {
     ["SET timezone = 'Nowhere/Land'", '22023'],
     ['SELECT * FROM silver.orders VERSION AS OF 99', '22023'],
     ['CREATE SEQUENCE numbers', '0A000'],
+    ['CREATE UNIQUE INDEX by_id ON silver.orders (order_id)', '0A000'],
     ['FETCH 1 FROM nothing', '34000'],
     ['EXECUTE nothing', '26000'],
     ['SELECT order_id, count(*) FROM silver.orders', '42803'],
