@@ -18,7 +18,7 @@ import { ReadySource } from './row-source.js'
 import type { Session, StatementDescription, TransactionStatus } from './session.js'
 import { SessionContext, type SessionOptions } from './session-context.js'
 import { declaredParameters } from './statement-kind.js'
-import { statementKind } from './statement-table.js'
+import { requirePermitted, statementKind } from './statement-table.js'
 import { SessionTimers } from './session-timers.js'
 import { kindOf, type Node, nodeOf } from './syntax-tree.js'
 
@@ -45,6 +45,7 @@ export class GatewaySession implements Session {
       processId: this.processId,
       user,
       activity: () => this.#activityRow(),
+      login: this.#context.login.id,
       cancel: (reason) => this.cancel(reason),
       terminate: (reason) => events.terminate(reason),
     })
@@ -492,6 +493,7 @@ export class GatewaySession implements Session {
     session.openBlock().statementCount++
     const fields = fieldsOf(statement)
     const call = { session, statement, fields, values, oids, formats, cancellation }
+    await requirePermitted(statement, session)
     return statementKind(statement).open(call)
   }
 }

@@ -27,6 +27,8 @@ export interface SessionEntry {
   readonly processId: number
   readonly user: string
   activity(): ActivityRow
+  /** Number of the role that logged in. */
+  readonly login: number
   cancel(reason: SqlError): void
   terminate(reason: SqlError): void
 }

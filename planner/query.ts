@@ -2,7 +2,7 @@
 
 import { LRUCache } from 'lru-cache'
 import { Oid, pgType, type PgType } from '../catalog/pg-types.js'
-import type { Catalog, Relation as LakeRelation, TableName } from '../catalog/catalog.js'
+import type { Catalog, Relation as LakeRelation, TableName, View } from '../catalog/catalog.js'
 import type { Cancellation } from '../storage/cancellation.js'
 import { type EngineColumn, type EngineConnection, quoteIdentifier } from '../storage/engine.js'
 import { type EngineType, printEngineType } from '../storage/engine-type.js'
@@ -15,6 +15,7 @@ import { emptyRelation } from '../storage/scan-relation.js'
 import { engineTypeOf } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { versionAt } from '../storage/snapshot.js'
+import { type AccessControl, useOfTable } from './access-control.js'
 import {
   Analysis,
   type AnalysisHost,
@@ -42,6 +43,7 @@ import { SourceText } from './source-text.js'
 import { isArrayOid, numericType, type SqlType, sqlType, typeOfEngine } from './sql-type.js'
 import { kindOf, listOf, type Node, nodeOf, walk } from './syntax-tree.js'
 import { tablePredicates } from './table-predicates.js'
+import { TableUse } from './table-use.js'
 import { collectTableReferences, type TableReference } from './table-references.js'
 import type { TransactionBlock } from './transaction-block.js'
 import { requirePlainTravel } from './travel-expression.js'
@@ -53,6 +55,8 @@ export interface QueryContext {
   readonly block: TransactionBlock
   /** The names as the block sees them. */
   readonly catalog: Catalog
+  /** What the session's role may do. */
+  readonly access: AccessControl
   readonly searchPath: readonly string[]
   readonly inputStyle: InputStyle
   /** The session's temporary table of that name, or undefined. */
@@ -85,6 +89,9 @@ export interface ScannedTable {
   /** Files that its own conditions left, where keys of other tables left fewer. */
   readonly filesBeforeJoinKeys?: number | undefined
 }
+
+/** Where names are looked for by views that do not tell, if they are not their reader's own. */
+const DEFAULT_SEARCH_PATH: readonly string[] = ['public', 'silver', 'gold', 'bronze']
 
 /** Views inside views, at most. */
 const VIEW_DEPTH_MAX = 32
@@ -340,7 +347,7 @@ export async function analyzePlan<Q extends AnalyzedQuery>(
     statement,
     run,
     parameterTypes(oids, values),
-    0,
+    await readerOf(context),
     build,
   )
   run.shared.roots.push(query.levels)
@@ -364,7 +371,7 @@ function newRun(
     connection,
     values,
     executing,
-    shared: { nextName: 1, roots: [], commonTables: new Map() },
+    shared: { nextName: 1, roots: [], commonTables: new Map(), uses: new Set() },
     tables: [],
   }
 }
@@ -412,16 +419,17 @@ async function analyzeStatement<Q extends AnalyzedQuery>(
   statement: ParsedStatement,
   run: AnalysisRun,
   parameterType: (n: number) => SqlType | undefined,
-  depth: number,
+  reader: Reader,
   build: (analysis: Analysis) => Q,
 ): Promise<{ readonly query: Q; readonly analysis: Analysis }> {
   const { tree } = statement
   if (tree === null) throw new SqlError(SqlState.syntaxError, 'not a query')
+  const { depth } = reader
   const source = new SourceText(statement.text)
   const relations = new Map<Node, Relation | undefined>()
   for (const reference of collectTableReferences(tree, source, statement.travels)) {
     try {
-      relations.set(reference.node, await resolve(reference, run, depth))
+      relations.set(reference.node, await resolve(reference, run, reader))
     } catch (thrown) {
       if (thrown instanceof SqlError && thrown.position === undefined && depth === 0) {
         throw thrown.at(statement.start + reference.start + 1)
@@ -505,23 +513,59 @@ async function engineRelation(
         travel: statement.travels.find((travel) => travel.nameStart === start),
       },
       run,
-      0,
+      await readerOf(run.context),
     )
+    // Which columns DuckDB's words read is not known here.
+    if (found !== undefined && found.kind !== 'temporary') found.use.wholeRow()
     return found
   } catch (thrown) {
     throw thrown instanceof SqlError && thrown.position === undefined ? thrown.at(at) : thrown
   }
 }
 
+/** As whom, and along which path, the relations of a statement or of a view inside it are found. */
+interface Reader {
+  /** Number of the role whose privileges count. */
+  readonly user: number
+  readonly searchPath: readonly string[]
+  /** How many views deep. */
+  readonly depth: number
+}
+
+async function readerOf({ access, searchPath }: QueryContext): Promise<Reader> {
+  return { user: await access.user(), searchPath, depth: 0 }
+}
+
+/**
+ * As whom the tables of a view are read: its owner, unless it says that it is whoever reads it.
+ *
+ * Its names are those it had when it was made: no search path of a reader's may put others there.
+ */
+async function readerInside(
+  view: View,
+  outer: Reader,
+  { access, catalog }: QueryContext,
+): Promise<Reader> {
+  const { layer, name, searchPath, securityInvoker } = view
+  const depth = outer.depth + 1
+  const found = (await catalog.access()).of({ kind: 'view', layer, name })
+  const user = securityInvoker === true ? outer.user : found.owner
+  if (searchPath !== undefined) return { user, searchPath, depth }
+  const isTrusted = access.isUnlimited || user === outer.user
+  return { user, searchPath: isTrusted ? outer.searchPath : DEFAULT_SEARCH_PATH, depth }
+}
+
 /** What a reference names, or undefined when there is no such relation. */
 async function resolve(
   reference: TableReference,
   run: AnalysisRun,
-  depth: number,
+  reader: Reader,
 ): Promise<Relation | undefined> {
   const { schema, name } = reference
   const { context } = run
-  if (schema === undefined || schema.startsWith('pg_temp')) {
+  const { depth, searchPath } = reader
+  // A view says nothing of tables that its reader has made for himself.
+  if (depth === 0 && (schema === undefined || schema.startsWith('pg_temp'))) {
     const temporary = context.temporaryTable(name)
     if (temporary !== undefined) return { kind: 'temporary', name, ...temporary }
   }
@@ -533,11 +577,11 @@ async function resolve(
     )
   }
   const parts = schema === undefined ? [name] : [schema, name]
-  for (const layer of schema === undefined ? context.searchPath : [schema]) {
+  for (const layer of schema === undefined ? searchPath : [schema]) {
     const created = context.block.createdTable(layer, name)
-    if (created !== undefined) return tableRelation(created, reference, run)
+    if (created !== undefined) return tableRelation(created, reference, run, reader)
   }
-  const found = await findRelation(parts, reference, context)
+  const found = await findRelation(parts, reference, context, reader)
   if (found === null) return undefined
   if (found.kind === 'view') {
     if (reference.travel !== undefined) {
@@ -553,21 +597,32 @@ async function resolve(
     }
     const [view] = parseStatements(found.view.definition)
     if (view === undefined) throw new SqlError(SqlState.dataCorrupted, `view "${name}" is empty`)
-    const { query } = await analyzeStatement(view, run, () => undefined, depth + 1, selectOf(view))
+    const inside = await readerInside(found.view, reader, context)
+    const { query } = await analyzeStatement(view, run, () => undefined, inside, selectOf(view))
     const viewName = `${found.view.layer}.${found.view.name}`
     const columns = columnsOfView(viewName, found.view.columns, query.columns)
-    return { kind: 'view', name: viewName, query: { ...query, columns }, columnNames: [] }
+    const object = { kind: 'view', layer: found.view.layer, name: found.view.name } as const
+    const keys = columns.map((column) => column.name)
+    const relation = { object, kind: 'view', name: found.view.name, columns: keys } as const
+    const use = new TableUse(relation, reader.user, 'SELECT')
+    run.shared.uses.add(use)
+    return { kind: 'view', name: viewName, query: { ...query, columns }, columnNames: [], use }
   }
-  return tableRelation(found.table, reference, run)
+  return tableRelation(found.table, reference, run, reader)
 }
 
 /** What a name stands for, at the moment the session is pinned to; 42P01 for what came later. */
 async function findRelation(
   name: readonly string[],
   { travel }: TableReference,
-  { catalog, gateway, block, searchPath }: QueryContext,
+  { catalog, gateway, block, access }: QueryContext,
+  { depth, searchPath }: Reader,
 ): Promise<LakeRelation | null> {
-  const found = await catalog.resolve(name, searchPath)
+  // Which layers may be used was asked when a view was made.
+  const found =
+    depth === 0
+      ? await access.resolve(catalog, name, searchPath)
+      : await catalog.resolve(name, searchPath)
   if (found !== null || block.past === undefined) return found
   const now = await gateway.catalog.resolve(name, searchPath)
   // A table's own time travel says itself when it is meant.
@@ -604,6 +659,7 @@ async function tableRelation(
   table: TableName,
   reference: TableReference,
   run: AnalysisRun,
+  reader: Reader,
 ): Promise<Relation> {
   const snapshot = await snapshotFor(table, reference, run)
   const id = run.tables.push({ name: table, snapshot }) - 1
@@ -611,7 +667,9 @@ async function tableRelation(
     name: field.name,
     type: typeOfEngine(engineTypeOf(field.type)),
   }))
-  return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id }
+  const use = useOfTable(table, snapshot, reader.user, ['SELECT'])
+  run.shared.uses.add(use)
+  return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id, use }
 }
 
 /** The statement's text over the files it must read. */
@@ -634,7 +692,8 @@ export async function scanText(
 }
 
 /**
- * What each table of an analysed statement reads, by relation id.
+ * What each table of an analysed statement reads, by relation id; 42501 when the session may not do
+ * what the statement does. No rows of the lake are read but through here.
  *
  * With `joinKeys` small tables are read beforehand for the keys that large ones are joined by.
  */
@@ -646,6 +705,7 @@ export async function relationTexts(
   { joinKeys = false }: { readonly joinKeys?: boolean } = {},
 ): Promise<{ readonly texts: readonly string[]; readonly scans: readonly ScannedTable[] }> {
   const { shared, tables } = analyzed
+  await context.access.check(shared.uses)
   const planned = new PlannedScans(tables, context.gateway.store, connection)
   const own = analyzed.predicates?.(values)
   await planned.plan(new Map([...tablePredicates(shared.roots, values), ...(own ?? [])]))

@@ -89,7 +89,7 @@ export async function runCreateTable(
   for (const name of definition.widened) {
     notice(`identity column "${name}" is stored as bigint: Delta counts in 64 bits`)
   }
-  const { change, more } = beginTable(context, place, made)
+  const { change, more } = beginTable(context, place, made, await context.access.owner())
   const operation = existing === null ? 'CREATE TABLE' : 'CREATE OR REPLACE TABLE'
   change.apply({ ...more, operation, parameters: parametersOf(made) })
   return done
@@ -211,6 +211,7 @@ async function sourceOf(
     range ?? { relname, ...(schemaname === undefined ? {} : { schemaname }) },
     context,
     range === undefined ? undefined : start,
+    ['SELECT'],
     (view) => `LIKE with view "${view}" is not supported`,
   )
   return snapshot
@@ -269,8 +270,15 @@ export async function placeOf(
   context: QueryContext,
 ): Promise<Place> {
   const { catalog, store, snapshots } = context.gateway
-  const layer =
-    typeof range.schemaname === 'string' ? range.schemaname : (context.searchPath[0] ?? 'public')
+  const { access, searchPath } = context
+  const schema = typeof range.schemaname === 'string' ? range.schemaname : undefined
+  const layer = await access.creationLayer(catalog, schema, searchPath)
+  if (lake.location !== undefined) {
+    await access.requireSuperuser(
+      'permission denied to create a table with LOCATION',
+      'Only superusers may say where a table lies.',
+    )
+  }
   const name = String(range.relname)
   if (!(await catalog.layers()).includes(layer)) {
     throw new SqlError(SqlState.invalidSchemaName, `schema "${layer}" does not exist`)
@@ -285,6 +293,7 @@ export async function placeOf(
   }
   const known = created ?? (found?.kind === 'table' ? found.table : undefined)
   if (known !== undefined && lake.orReplace) {
+    await access.requireOwner({ kind: 'table', table: known })
     if (lake.location !== undefined && folderOf(lake.location, store.root) !== known.path) {
       throw notSupported('moving a table to another location')
     }
@@ -383,10 +392,11 @@ export function beginTable(
   context: QueryContext,
   { table, existing, base, registration }: Place,
   made: NewTable,
+  owner: string | undefined,
 ): { readonly change: TableChange; readonly more: Partial<StatementChange> } {
   const change = context.block.changing(table, 'CREATE TABLE', () => {
     const isNew = existing === null ? made : null
-    return new TableChange(table, base, isNew, registration)
+    return new TableChange(table, base, isNew, registration, owner)
   })
   if (base === null) return { change, more: { definition: made, domains: made.domains } }
   const files = [...base.files]
@@ -522,12 +532,12 @@ export async function runCreateTableAs(
       const operation = `${words} AS SELECT`
       const parameters = parametersOf(made)
       if (into.skipData === true) {
-        const { change, more } = beginTable(context, place, made)
+        const { change, more } = beginTable(context, place, made, await context.access.owner())
         change.apply({ ...more, operation, parameters })
         return command('CREATE TABLE AS')
       }
       const { sql, values: bound } = await scanText(analyzed, values, context, connection)
-      const { change, more } = beginTable(context, place, made)
+      const { change, more } = beginTable(context, place, made, await context.access.owner())
       const written = await writeDataFiles(context.gateway.store, connection, made, {
         query: renamed(sql, analyzed.query, fields),
         values: bound,

@@ -79,13 +79,17 @@ export class TableChange {
 
   /** The table's folder does not bear its name: the catalog is told before the log is. */
   readonly #registration: TableRegistration | undefined
+  /** Whose the table is that the block makes. */
+  readonly #owner: string | undefined
 
   constructor(
     table: TableName,
     base: Snapshot | null,
     definition: NewTable | null = null,
     registration?: TableRegistration,
+    owner?: string,
   ) {
+    this.#owner = owner
     this.#registration = registration
     this.table = table
     this.base = base
@@ -241,6 +245,12 @@ export class TableChange {
     const { adds, removes, reads, operations, metrics, parameters } = this.#state
     // Of a folder without a log, a registration means nothing: it may be left behind.
     if (this.#registration !== undefined) await gateway.catalog.registerTable(this.#registration)
+    // Of a table that does not come to be, an owner means nothing either.
+    const { definition } = this.#state
+    if (this.creates && definition !== null && this.#owner !== undefined) {
+      const { table } = this
+      await gateway.catalog.ownTables([{ table, id: definition.metadata.id, owner: this.#owner }])
+    }
     const transaction = await this.#begin(gateway.store)
     if (
       application !== undefined &&

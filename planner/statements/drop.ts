@@ -67,20 +67,23 @@ async function dropRelations(
       temporary.push(own.name)
       continue
     }
-    const found = await catalog.resolve(name, session.settings.searchPath())
+    const found = await session.access.resolve(catalog, name, session.settings.searchPath())
     if (found === null) session.missing(kind, name, missingOk)
     else if (found.kind !== kind) {
       const other = kind === 'table' ? 'DROP VIEW to remove a view' : 'DROP TABLE to remove a table'
       throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a ${kind}`, {
         hint: `Use ${other}.`,
       })
-    } else relations.push(found)
+    } else {
+      await session.access.requireDropper(found)
+      relations.push(found)
+    }
   }
   if (relations.some((relation) => relation.kind === 'table')) requireNoBlock(session, tag)
   if (relations.length > 0) {
     const removal = await removalOf(relations, cascade, session.queryContext())
     await catalog.remove(removal)
-    tell(session, removal)
+    tellRemoved(session, removal)
   }
   for (const name of temporary) session.temporary.drop(name)
   return command(tag)
@@ -108,15 +111,17 @@ export async function dropLayers(
     session.notice(SqlState.successfulCompletion, `${message}, skipping`)
   }
   const layers = [...new Set(names)].filter((name) => known.includes(name))
+  for (const layer of layers) await session.access.requireLayerOwner(layer)
   if (layers.length > 0) {
     const removal = await layerRemoval(layers, cascade, session.queryContext())
     await catalog.remove(removal)
-    tell(session, removal)
+    tellRemoved(session, removal)
   }
   return command(tag)
 }
 
-function tell(session: SessionContext, { tables, cascaded }: Removal): void {
+/** Tells what went along, and where the files of tables are. */
+export function tellRemoved(session: SessionContext, { tables, cascaded }: Removal): void {
   const [only] = cascaded
   if (cascaded.length > 1) {
     session.notice(

@@ -31,11 +31,18 @@ export async function restore(
   requireOwnTransaction(session, 'RESTORE TABLE')
   const { gateway } = session
   const { store, snapshots } = gateway
-  const { table, snapshot } = await findMaintained(session, command.name)
+  const { table, snapshot } = await findMaintained(session, command.name, 'owner')
   const { to, expression } = command
   const version = await versionOf(session, table.path, { kind: to, expression }, cancellation)
   const past = await snapshots.at(table.path, version)
   if (past === null) throw undefinedRelation(command.name)
+  if (past.metadata.id !== snapshot.metadata.id) {
+    // An earlier table of the same folder, which was somebody else's perhaps.
+    await session.access.requireSuperuser(
+      `permission denied for table ${table.name}`,
+      'Only superusers may restore what was there before the table was made.',
+    )
+  }
   cancellation.check()
   const { result, metrics, transaction } = await restoreTable(
     store,
