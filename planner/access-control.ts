@@ -280,7 +280,10 @@ export class AccessControl {
     const facts = this.#facts
     if (this.#isBootstrap || facts === null) return
     const { access } = await this.actor()
-    for (const use of uses) {
+    // What is changed is told of first, as in PostgreSQL.
+    const changes = (use: TableUse): number =>
+      (use.required & ~privileges('SELECT')) === 0 ? 1 : 0
+    for (const use of [...uses].sort((a, b) => changes(a) - changes(b))) {
       const { object, kind, name } = use.relation
       if (object.kind === 'table' && facts.isOwnTable(object.path, object.id)) continue
       if (!isAllowed(access, use)) throw denied(`${kind} ${name}`)

@@ -598,6 +598,7 @@ async function resolve(
     const [view] = parseStatements(found.view.definition)
     if (view === undefined) throw new SqlError(SqlState.dataCorrupted, `view "${name}" is empty`)
     const inside = await readerInside(found.view, reader, context)
+    const before = new Set(run.shared.uses)
     const { query } = await analyzeStatement(view, run, () => undefined, inside, selectOf(view))
     const viewName = `${found.view.layer}.${found.view.name}`
     const columns = columnsOfView(viewName, found.view.columns, query.columns)
@@ -605,7 +606,10 @@ async function resolve(
     const keys = columns.map((column) => column.name)
     const relation = { object, kind: 'view', name: found.view.name, columns: keys } as const
     const use = new TableUse(relation, reader.user, 'SELECT')
-    run.shared.uses.add(use)
+    const within = [...run.shared.uses].filter((one) => !before.has(one))
+    // As in PostgreSQL, the view is asked about before what is inside of it.
+    for (const one of within) run.shared.uses.delete(one)
+    for (const one of [use, ...within]) run.shared.uses.add(one)
     return { kind: 'view', name: viewName, query: { ...query, columns }, columnNames: [], use }
   }
   return tableRelation(found.table, reference, run, reader)

@@ -308,6 +308,12 @@ async function commentOnTable(call: StatementCall, text: string | null): Promise
   const column = fields.objtype === 'OBJECT_COLUMN' ? (names.pop() ?? '') : undefined
   const [relname, schemaname] = [names.at(-1), names.at(-2)]
   const range: Node = { relname, ...(schemaname === undefined ? {} : { schemaname }) }
+  if (column !== undefined) {
+    const { session } = call
+    const path = session.settings.searchPath()
+    const found = await session.access.resolve(session.catalog, names, path)
+    if (found !== null) await session.access.requireOwner(found, `relation ${relname}`)
+  }
   const target = await targetOf(call, range, false, 'COMMENT')
   if (target === null) return
   await run(call, {
