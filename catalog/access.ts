@@ -12,13 +12,7 @@ import {
   withoutRole,
 } from './acl.js'
 import { changedMemberships, grantedMemberships } from './membership.js'
-import {
-  type ObjectKind,
-  privileges,
-  type PrivilegeSet,
-  PRIVILEGES_OF,
-  PUBLIC_DEFAULTS,
-} from './privilege.js'
+import { type ObjectKind, privileges, type PrivilegeSet, PUBLIC_DEFAULTS } from './privilege.js'
 import { BOOTSTRAP_ID, PREDEFINED, Roles } from './role.js'
 
 /** Owner and privileges of one object. */
@@ -204,7 +198,7 @@ export class Access {
     }
     if ('grant' in action) return this.#grant(action.grant)
     if ('defaultPrivileges' in action) return this.#changeDefaults(action.defaultPrivileges)
-    if ('forget' in action) return this.#forget(action.forget)
+    if ('forget' in action) return this.#gone(action.forget)
     if ('move' in action) {
       const { from, to } = action.move
       const known = this.#objects.get(objectKey(from))
@@ -242,6 +236,16 @@ export class Access {
   #forget(object: AccessObject): Access {
     const objects = new Map(this.#objects)
     return objects.delete(objectKey(object)) ? this.#with({ objects }) : this
+  }
+
+  /** Without an object, and of a layer without the default privileges in it. */
+  #gone(object: AccessObject): Access {
+    const left = this.#forget(object)
+    if (object.kind !== 'layer') return left
+    const defaults = [...left.#defaults].filter(([, { layer }]) => layer !== object.name)
+    return defaults.length === left.#defaults.size
+      ? left
+      : left.#with({ defaults: new Map(defaults) })
   }
 
   #requireFree(name: string): void {
@@ -332,15 +336,6 @@ export class Access {
     if (action.columns === null) {
       const kind = kindOfObject(action.object)
       acl = changedAcl(acl ?? defaultAcl(kind, owner), change, owner, this.roles)
-      // What is taken from the table is taken from its columns too.
-      const ofColumns = change.privileges & PRIVILEGES_OF.column
-      if (!change.grants && ofColumns !== 0) {
-        for (const [name, one] of columns) {
-          const made = changedAcl(one, { ...change, privileges: ofColumns }, owner, this.roles)
-          if (made.length === 0) columns.delete(name)
-          else columns.set(name, made)
-        }
-      }
     }
     return this.#withObject({ object: action.object, owner, acl, columns })
   }

@@ -45,6 +45,13 @@ export function privilegeNames(set: PrivilegeSet): Privilege[] {
   return ALL.filter((name) => (set & (BITS.get(name) ?? 0)) !== 0)
 }
 
+/** The letters of a set as aclitem has them, those that may be granted on with a star: `ar*w`. */
+export function privilegeLetters(set: PrivilegeSet, grantable: PrivilegeSet): string {
+  return privilegeNames(set)
+    .map((name) => `${LETTERS[name]}${(grantable & (BITS.get(name) ?? 0)) !== 0 ? '*' : ''}`)
+    .join('')
+}
+
 /** What privileges are granted on. */
 export type ObjectKind =
   | 'table'

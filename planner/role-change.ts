@@ -14,34 +14,35 @@ export interface ChangeNotice {
   readonly message: string
 }
 
-/** What one change does, and what the client is told of it. */
-export interface AccessChange {
-  readonly actions: readonly AccessAction[]
-  readonly notices?: readonly ChangeNotice[]
-}
-
 /**
  * Makes a change of roles, owners or privileges: at once, or at the COMMIT of the block that is open.
  *
- * `make` decides by the state it is given, again when another gateway changed it meanwhile. 25006 in
+ * `make` decides by the state it is given, again when another gateway changed it meanwhile; what it
+ * puts into `notices` is told once it is settled. 25006 in
  * a read-only transaction, 0A000 in a block that changes tables.
  */
 export async function changeAccess(
   session: SessionContext,
   words: string,
-  make: (actor: Actor, access: Access) => AccessChange | Promise<AccessChange>,
+  make: (
+    actor: Actor,
+    access: Access,
+    notices: ChangeNotice[],
+  ) => readonly AccessAction[] | Promise<readonly AccessAction[]>,
 ): Promise<void> {
   session.requireWritable(words)
   if (session.inExplicitBlock) await session.openBlock().draftCatalog(session.gateway)
-  let notices: readonly ChangeNotice[] = []
-  await session.catalog.changeAccess(async (access) => {
-    const made = await make(session.access.actorIn(access), access)
-    notices = made.notices ?? []
-    return made.actions
-  })
-  for (const { severity, sqlState, message } of notices) {
-    if (severity === 'WARNING') session.warn(sqlState, message)
-    else session.notice(sqlState, message)
+  let notices: ChangeNotice[] = []
+  try {
+    await session.catalog.changeAccess(async (access) => {
+      notices = []
+      return make(session.access.actorIn(access), access, notices)
+    })
+  } finally {
+    for (const { severity, sqlState, message } of notices) {
+      if (severity === 'WARNING') session.warn(sqlState, message)
+      else session.notice(sqlState, message)
+    }
   }
 }
 

@@ -90,6 +90,16 @@ const ANYONES: ReadonlySet<string> = new Set([
   'NotifyStmt',
 ])
 
+/** The kinds of statements there are, each with whether it asks for privileges or needs none. */
+export function statementAccess(): ReadonlyMap<string, 'checked' | 'anyone' | 'superuser'> {
+  const commands = [...CHECKED_COMMANDS].map((kind) => [kind, 'checked'] as const)
+  const statements = [...STATEMENTS.keys()].map((kind) => {
+    const access = CHECKED.has(kind) ? 'checked' : ANYONES.has(kind) ? 'anyone' : 'superuser'
+    return [kind, access] as const
+  })
+  return new Map([...statements, ...commands])
+}
+
 /** Statements that ask for privileges where they find their tables, views, layers and roles. */
 const CHECKED: ReadonlySet<string> = new Set([
   'SelectStmt',

@@ -29,6 +29,16 @@ export const GRANT_ROLE: StatementKind = { open: grantRole }
 
 export const ALTER_DEFAULT_PRIVILEGES: StatementKind = { open: alterDefaults }
 
+/** A column, with what its privileges are kept by. */
+interface Column {
+  readonly name: string
+  readonly key: string
+}
+
+function columnWords({ name }: Column, target: GrantTarget): string {
+  return `column "${name}" of relation "${target.name}"`
+}
+
 /** What one privilege of the list asks for: of whole objects, or of columns. */
 interface Asked {
   readonly privileges: PrivilegeSet
@@ -79,11 +89,13 @@ function askedOf(fields: Node, kind: ObjectKind): readonly Asked[] {
 }
 
 function granteesOf(session: SessionContext, fields: Node): readonly (string | null)[] {
-  const names = listOf(fields.grantees).map((node) => roleNamed(node, session))
-  if (fields.is_grant === true && fields.grant_option === true && names.includes(null)) {
-    throw new SqlError(SqlState.invalidGrantOperation, 'grant options can only be granted to roles')
-  }
-  return names
+  return listOf(fields.grantees).map((node) => roleNamed(node, session))
+}
+
+/** 0LP01 for WITH GRANT OPTION to PUBLIC. */
+function requireRoles(fields: Node, grantees: readonly (string | null)[]): void {
+  if (fields.is_grant !== true || fields.grant_option !== true || !grantees.includes(null)) return
+  throw new SqlError(SqlState.invalidGrantOperation, 'grant options can only be granted to roles')
 }
 
 /** 0A000 for GRANTED BY somebody else. */
@@ -104,37 +116,45 @@ async function grant({ session, fields }: StatementCall): Promise<Execution> {
     OBJECT_PROCEDURE: 'function',
     OBJECT_ROUTINE: 'function',
   }
-  const asked = askedOf(fields, kinds[String(fields.objtype)] ?? 'table')
   const grantees = granteesOf(session, fields)
-  await changeAccess(session, word, async (actor, access) => {
+  await changeAccess(session, word, async (actor, access, notices) => {
     requireOwnGrantor(session, fields, actor)
+    const targets = await grantTargets(session, fields)
     for (const name of grantees) if (name !== null) access.role(name)
+    const asked = askedOf(fields, kinds[String(fields.objtype)] ?? 'table')
     const actions: AccessAction[] = []
-    const notices: ChangeNotice[] = []
-    for (const target of await grantTargets(session, fields)) {
+    for (const target of targets) {
       const whole = asked.filter(({ columns }) => columns.length === 0)
-      const parts: { privileges: PrivilegeSet; column: string | null; all: boolean }[] = []
+      const parts: { privileges: PrivilegeSet; column: Column | null; all: boolean }[] = []
+      const byColumn = new Map<string, PrivilegeSet>()
+      const addTo = (key: string, set: PrivilegeSet): void => {
+        byColumn.set(key, (byColumn.get(key) ?? 0) | set)
+      }
       if (whole.length > 0) {
         const set = whole.reduce((all, one) => all | one.privileges, 0)
         parts.push({ privileges: set, column: null, all: whole.some(({ all }) => all) })
+        // What is taken from a table is taken from each of its columns too.
+        const ofColumns = grants ? 0 : set & PRIVILEGES_OF.column
+        if (ofColumns !== 0) for (const key of target.columns.values()) addTo(key, ofColumns)
       }
-      const byColumn = new Map<string, { privileges: PrivilegeSet; all: boolean }>()
-      for (const { privileges: set, columns, all } of asked) {
-        for (const key of columnKeys(target, columns)) {
-          const known = byColumn.get(key) ?? { privileges: 0, all: false }
-          byColumn.set(key, { privileges: known.privileges | set, all: known.all || all })
-        }
+      for (const { privileges: set, columns } of asked) {
+        for (const key of columnKeys(target, columns)) addTo(key, set)
       }
-      for (const [column, one] of byColumn) parts.push({ ...one, column })
+      for (const [name, key] of target.columns) {
+        const set = byColumn.get(key)
+        if (set === undefined) continue
+        parts.push({ privileges: set, column: { name, key }, all: set === PRIVILEGES_OF.column })
+      }
       for (const { column, ...part } of parts) {
         const found = grantable(actor, target, column, part, grants)
         if (found.notice !== null) notices.push(found.notice)
+        requireRoles(fields, grantees)
         if (found.privileges === 0) continue
         for (const grantee of grantees) {
           actions.push({
             grant: {
               object: target.object,
-              columns: column === null ? null : [column],
+              columns: column === null ? null : [column.key],
               privileges: privilegeNames(found.privileges),
               grantee,
               grantor: access.roles.nameOf(found.grantor),
@@ -146,7 +166,7 @@ async function grant({ session, fields }: StatementCall): Promise<Execution> {
         }
       }
     }
-    return { actions, notices }
+    return actions
   })
   return command(word)
 }
@@ -155,7 +175,7 @@ async function grant({ session, fields }: StatementCall): Promise<Execution> {
 function grantable(
   actor: Actor,
   target: GrantTarget,
-  column: string | null,
+  column: Column | null,
   { privileges: wanted, all }: { readonly privileges: PrivilegeSet; readonly all: boolean },
   grants: boolean,
 ): {
@@ -167,7 +187,7 @@ function grantable(
   const { owner, acl, columns } = access.of(target.object)
   const kind = kindOfObject(target.object)
   const own = acl ?? defaultAcl(kind, owner)
-  const known = column === null ? own : [...own, ...(columns.get(column) ?? [])]
+  const known = column === null ? own : [...own, ...(columns.get(column.key) ?? [])]
   const { grantor, options } = bestGrantor(known, id, owner, wanted, access.roles)
   if (options === 0) {
     const every = PRIVILEGES_OF[column === null ? kind : 'column']
@@ -175,17 +195,14 @@ function grantable(
       privilegesHeld(known, grantor, every, access.roles) |
       grantOptionsHeld(known, grantor, owner, every, access.roles)
     if (any === 0) {
-      throw denied(
-        column === null ? target.what : `column "${column}" of relation "${target.name}"`,
-      )
+      throw denied(column === null ? target.what : columnWords(column, target))
     }
   }
   const made = wanted & options
   const [sqlState, verb] = grants
     ? ([SqlState.privilegeNotGranted, 'granted'] as const)
     : ([SqlState.privilegeNotRevoked, 'revoked'] as const)
-  const name =
-    column === null ? `"${target.name}"` : `column "${column}" of relation "${target.name}"`
+  const name = column === null ? `"${target.name}"` : columnWords(column, target)
   const told = (words: string): ChangeNotice => ({
     severity: 'WARNING',
     sqlState,
@@ -212,10 +229,9 @@ async function grantRole({ session, fields }: StatementCall): Promise<Execution>
   const members = listOf(fields.grantee_roles).map((node) => somebody(node, session))
   const options = membershipOptions(fields)
   const cascade = fields.behavior === 'DROP_CASCADE'
-  await changeAccess(session, word, (actor, access) => {
+  await changeAccess(session, word, (actor, access, notices) => {
     const stated = fields.grantor === undefined ? undefined : somebody(fields.grantor, session)
     const actions: AccessAction[] = []
-    const notices: ChangeNotice[] = []
     let state = access
     for (const role of roles) {
       for (const member of members) {
@@ -241,7 +257,7 @@ async function grantRole({ session, fields }: StatementCall): Promise<Execution>
         actions.push(action)
       }
     }
-    return { actions, notices }
+    return actions
   })
   return command(word)
 }
@@ -304,6 +320,7 @@ async function alterDefaults({ session, fields }: StatementCall): Promise<Execut
   if (kind === undefined) throw notSupported('default privileges for this kind of object')
   const grants = action.is_grant === true
   const grantees = granteesOf(session, action)
+  requireRoles(action, grantees)
   const set = askedOf(action, kind).reduce((all, one) => all | one.privileges, 0)
   let layers: readonly (string | null)[] = [null]
   let roles: readonly string[] | undefined
@@ -351,7 +368,7 @@ async function alterDefaults({ session, fields }: StatementCall): Promise<Execut
         }
       }
     }
-    return { actions }
+    return actions
   })
   return command('ALTER DEFAULT PRIVILEGES')
 }

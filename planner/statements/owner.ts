@@ -44,7 +44,7 @@ export async function changeRelationOwner(
     const object = await objectOf(relation, session.catalog)
     const { layer, name } = relation.kind === 'table' ? relation.table : relation.view
     if (object === null) throw undefinedRelation([layer, name])
-    if (access.of(object).owner === to.id) return { actions: [] }
+    if (access.of(object).owner === to.id) return []
     if (!actor.isSuperuser) {
       if (!access.isOwner(object, actor.id)) {
         throw new SqlError(
@@ -56,7 +56,7 @@ export async function changeRelationOwner(
       const place = { kind: 'layer', name: layer } as const
       if (access.held(place, to.id, privileges('CREATE')) === 0) throw denied(`schema ${layer}`)
     }
-    return { actions: [{ changeOwner: { object, owner } }] }
+    return [{ changeOwner: { object, owner } }]
   })
 }
 
@@ -74,7 +74,7 @@ async function alterLayerOwner({ session, fields }: StatementCall): Promise<Exec
   await changeAccess(session, 'ALTER SCHEMA', (actor, access) => {
     const to = access.role(owner)
     const object: AccessObject = { kind: 'layer', name }
-    if (access.of(object).owner === to.id) return { actions: [] }
+    if (access.of(object).owner === to.id) return []
     if (!actor.isSuperuser) {
       if (!access.isOwner(object, actor.id)) {
         throw new SqlError(SqlState.insufficientPrivilege, `must be owner of schema ${name}`)
@@ -84,7 +84,7 @@ async function alterLayerOwner({ session, fields }: StatementCall): Promise<Exec
         throw denied(`database ${session.gateway.database}`)
       }
     }
-    return { actions: [{ changeOwner: { object, owner } }] }
+    return [{ changeOwner: { object, owner } }]
   })
   return command('ALTER SCHEMA')
 }
@@ -122,7 +122,7 @@ async function reassignOwned({ session, fields }: StatementCall): Promise<Execut
         actions.push({ changeOwner: { object, owner: to } })
       }
     }
-    return { actions }
+    return actions
   })
   return command('REASSIGN OWNED')
 }
@@ -168,8 +168,6 @@ async function dropOwned({ session, fields }: StatementCall): Promise<Execution>
     await catalog.remove(more)
     tellRemoved(session, more)
   }
-  await changeAccess(session, 'DROP OWNED', () => ({
-    actions: names.map((name) => ({ revokeAll: { name } })),
-  }))
+  await changeAccess(session, 'DROP OWNED', () => names.map((name) => ({ revokeAll: { name } })))
   return command('DROP OWNED')
 }

@@ -44,7 +44,7 @@ async function createRole({ session, fields }: StatementCall): Promise<Execution
     for (const role of options.memberOf) add(role, name, false)
     for (const member of options.members) add(name, member, false)
     for (const member of options.adminMembers) add(name, member, true)
-    return { actions: [...actions, ...added] }
+    return [...actions, ...added]
   })
   if (options.clearsPassword) tellCleared(session)
   return command('CREATE ROLE')
@@ -154,9 +154,7 @@ async function alterRole({ session, fields }: StatementCall): Promise<Execution>
       state = state.apply(made)
       actions.push(made)
     }
-    return {
-      actions: stated.length === 0 ? actions : [{ alterRole: { name, attributes } }, ...actions],
-    }
+    return stated.length === 0 ? actions : [{ alterRole: { name, attributes } }, ...actions]
   })
   if (options.clearsPassword) tellCleared(session)
   return command('ALTER ROLE')
@@ -180,7 +178,7 @@ async function alterRoleSet({ session, fields }: StatementCall): Promise<Executi
     if (value !== null) requireTaken(setting, value, actor.isSuperuser)
     const all = set.kind === 'VAR_RESET_ALL'
     const key = setting.toLowerCase()
-    return { actions: [{ roleSetting: { name, setting: all ? null : key, value } }] }
+    return [{ roleSetting: { name, setting: all ? null : key, value } }]
   })
   return command('ALTER ROLE')
 }
@@ -197,7 +195,7 @@ function requireTaken(setting: string, value: string, isSuperuser: boolean): voi
 
 async function dropRoles({ session, fields }: StatementCall): Promise<Execution> {
   const names = listOf(fields.roles).map((node) => somebody(node, session))
-  await changeAccess(session, 'DROP ROLE', async (actor, access) => {
+  await changeAccess(session, 'DROP ROLE', async (actor, access, notices) => {
     const { roles } = access
     if (!actor.isSuperuser && roles.byId(actor.id)?.createRole !== true) {
       throw roleDenied(
@@ -206,7 +204,6 @@ async function dropRoles({ session, fields }: StatementCall): Promise<Execution>
       )
     }
     const actions: AccessAction[] = []
-    const notices = []
     let state = access
     for (const name of names) {
       const role = roles.named(name)
@@ -226,7 +223,7 @@ async function dropRoles({ session, fields }: StatementCall): Promise<Execution>
       state = state.apply(action)
       actions.push(action)
     }
-    return { actions, notices }
+    return actions
   })
   return command('DROP ROLE')
 }
@@ -273,7 +270,7 @@ export async function renameRole({ session, fields }: StatementCall): Promise<Ex
     requireName(to)
     if (role.id === BOOTSTRAP_ID) throw notSupported('renaming the first superuser')
     requireAlterer(actor, role, false)
-    return { actions: [{ renameRole: { name, to } }] }
+    return [{ renameRole: { name, to } }]
   })
   return command('ALTER ROLE')
 }
