@@ -273,7 +273,8 @@ export class Settings {
   setSuperuser(isSuperuser: boolean): void {
     this.#isSuperuser = isSuperuser
     this.#defaults.set('is_superuser', isSuperuser ? 'on' : 'off')
-    this.#report()
+    // Before the session has begun its client is told nothing.
+    if (this.#told.size > 0) this.#report()
   }
 
   #requireChangeable(definition: Setting): void {

@@ -383,6 +383,7 @@ const ELSEWHERE: readonly string[] = [
   'ALTER SCHEMA s OWNER TO x',
   'REASSIGN OWNED BY x TO y',
   'DROP OWNED BY x',
+  'VACUUM t',
   'CREATE LAYER x',
   'UNDROP TABLE x',
   // What they show is what system catalogs show to everybody.
