@@ -123,8 +123,7 @@ export class AccessControl {
   async requireServerFiles(): Promise<void> {
     if (await this.hasRole('pg_read_server_files')) return
     throw new SqlError(SqlState.insufficientPrivilege, 'permission denied to COPY from a file', {
-      detail:
-        'Only roles with privileges of the "pg_read_server_files" role may COPY from a file.',
+      detail: 'Only roles with privileges of the "pg_read_server_files" role may COPY from a file.',
       hint: "Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.",
     })
   }

@@ -274,16 +274,16 @@ export class GatewaySession implements Session {
   }
 
   #activityRow(): ActivityRow {
-    const { client, block, user, activity } = this.#context
+    const { client, block, user, login, activity } = this.#context
     const status = this.transactionStatus
     const idle = status === 'idle' ? 'idle' : 'idle in transaction'
     return {
       pid: this.processId,
       datid: SHADOW_DATABASE_OID,
-      usesysid: user === SUPERUSER ? SUPERUSER_OID : roleOid(user),
+      usesysid: login.id !== SUPERUSER_OID || user === SUPERUSER ? login.id : roleOid(user),
       application_name: this.settings.get('application_name'),
       state: activity.isActive ? 'active' : status === 'failed' ? `${idle} (aborted)` : idle,
-      query: activity.query,
+      query: withoutPasswords(activity.query),
       wait_event_type: activity.isActive ? null : 'Client',
       wait_event: activity.isActive ? null : 'ClientRead',
       xact_start: timestampText(block?.startedMs ?? null),
@@ -496,6 +496,14 @@ export class GatewaySession implements Session {
     await requirePermitted(statement, session)
     return statementKind(statement).open(call)
   }
+}
+
+/** A statement without the passwords that it gives to roles. */
+function withoutPasswords(text: string): string {
+  return text.replaceAll(
+    /\bPASSWORD\s+(?:[EUN]&?)?(?:'(?:[^'\\]|''|\\.)*'?|\$.*)/gis,
+    "PASSWORD '********'",
+  )
 }
 
 /** Statements whose rows (RETURNING) are there before the first is sent, so that they can be committed first. */

@@ -325,6 +325,40 @@ describe('a view', () => {
   )
 })
 
+describe('the past', () => {
+  check(
+    'is seen with the privileges of now, and a view of the past is not its namesake’s',
+    `CREATE SCHEMA olden
+     CREATE TABLE olden.data (a int)
+     INSERT INTO olden.data VALUES (1)
+     CREATE VIEW olden.shown AS SELECT a FROM olden.data
+     CREATE ROLE looks LOGIN
+     CREATE ROLE other LOGIN
+     GRANT USAGE ON SCHEMA olden TO looks, other
+     GRANT CREATE ON SCHEMA olden TO other
+     GRANT SELECT ON olden.data, olden.shown TO looks
+     looks: SELECT pg_sleep(0.05)
+     looks: SET lakegate.as_of = 'now'
+     looks: SELECT * FROM olden.data -> 1
+     looks: SELECT * FROM olden.shown -> 1
+     REVOKE SELECT ON olden.data FROM looks
+     looks: SELECT * FROM olden.data -> !42501
+     looks: SELECT * FROM olden.shown -> 1
+     REVOKE SELECT ON olden.shown FROM looks
+     looks: SELECT * FROM olden.shown -> !42501
+     looks: GRANT SELECT ON olden.data TO looks -> !25006
+     DROP VIEW olden.shown
+     other: CREATE VIEW olden.shown AS SELECT 1 AS a
+     other: GRANT SELECT ON olden.shown TO looks
+     looks: SELECT * FROM olden.shown -> !42501
+     looks: RESET lakegate.as_of
+     looks: SELECT * FROM olden.shown -> 1
+     DROP OWNED BY looks, other CASCADE
+     DROP SCHEMA olden CASCADE
+     DROP ROLE looks, other`,
+  )
+})
+
 describe('a column', () => {
   check(
     'keeps its privileges under another name, and one made anew has none',
@@ -355,6 +389,8 @@ describe('files and sessions', () => {
      GRANT ALL ON SCHEMA gold TO plain
      plain: CREATE TABLE gold.copied_in (a int)
      plain: COPY gold.copied_in FROM '/etc/passwd' -> !42501
+     plain: COPY INTO gold.copied_in FROM '/etc' FILEFORMAT = CSV -> !42501
+     plain: CONVERT TO DELTA parquet.\`silver/orders\` -> !42501
      plain: COPY gold.copied_in TO '/tmp/x' -> !42501
      plain: COPY gold.copied_in FROM PROGRAM 'ls' -> !42501
      boss: COPY gold.copied_in FROM PROGRAM 'ls' -> !42501
