@@ -1,6 +1,7 @@
 /** Catalog: the names of the lake - layers, the tables found in them, and the views kept beside them. */
 
 import { assert, SqlError, SqlState } from '../storage/errors.js'
+import { CATALOG_MEMBER, Groups } from '../storage/group.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { Access } from './access.js'
 import type { AccessAction, AccessObject } from './access-action.js'
@@ -51,6 +52,8 @@ type CatalogAction =
   | { readonly undropTable: { readonly path: string; readonly id: string } }
   /** Several at once. */
   | { readonly all: readonly CatalogAction[] }
+  /** Several that count only if the group `id` is decided so. */
+  | { readonly group: { readonly id: string; readonly actions: readonly CatalogAction[] } }
   | RegistrationAction
   | LayerAction
   | { readonly access: AccessAction }
@@ -73,13 +76,23 @@ export interface CatalogRemoval {
   readonly layers?: readonly string[]
 }
 
+/** What a draft has changed. */
+export interface DraftState {
+  readonly staged: readonly StagedAction[]
+  /** Tables that its transaction makes. */
+  readonly made: readonly TableName[]
+}
+
 /** A change of a draft, and what must hold of the catalog it is published to. */
 export interface StagedAction {
   readonly action: CatalogAction
   readonly validate: (catalog: Catalog) => Promise<void>
 }
 
-const LOG = '_lakegate/catalog'
+const LOG = CATALOG_MEMBER
+
+/** Milliseconds after which an entry of a group that has not ended is looked at again. */
+const GROUP_WAIT_MS = 20
 
 /** How often a lost race for the next entry of the catalog's log is run again. */
 const ATTEMPTS = 20
@@ -96,6 +109,7 @@ export class Catalog {
   readonly #store: ObjectStore
   readonly #tableId: (path: string) => Promise<string | null>
   readonly #onChange: () => void
+  readonly #groups: Groups
   readonly #views = new Map<string, View>()
   /** Dropped tables by `path id`, the newest last. */
   readonly #dropped = new Map<string, DroppedTable>()
@@ -111,6 +125,8 @@ export class Catalog {
   #origin: Catalog | undefined
   /** Of a draft: what it keeps to itself until `publish`. */
   #staged: StagedAction[] | undefined
+  /** Of a draft: tables by folder that its transaction makes, and nobody else can find. */
+  readonly #made = new Map<string, TableName>()
   /** Of a catalog of the past: whose entries it has, up to when. Only tables that `tableId` knows were there. */
   #past: { readonly of: Catalog; readonly timestampMs: number } | undefined
   #loading: Promise<void> | undefined
@@ -120,10 +136,12 @@ export class Catalog {
     store: ObjectStore,
     tableId: (path: string) => Promise<string | null>,
     onChange: () => void = () => {},
+    groups: Groups = new Groups(store),
   ) {
     this.#store = store
     this.#onChange = onChange
     this.#tableId = tableId
+    this.#groups = groups
   }
 
   /** Names of the layers in order, `public` included. */
@@ -162,6 +180,12 @@ export class Catalog {
         found.push(table)
       }
     }
+    for (const table of this.#made.values()) {
+      const isOwn = this.#registrations.nameOf(table.path) === undefined
+      if (table.layer === layer && isOwn && !found.some(({ path }) => path === table.path)) {
+        found.push(table)
+      }
+    }
     for (const table of this.#registrations.all()) {
       if (table.layer === layer && (await this.#isTable(table))) found.push(table)
     }
@@ -169,6 +193,7 @@ export class Catalog {
   }
 
   async #isTable({ path }: TableName): Promise<boolean> {
+    if (this.#made.has(path)) return true
     if (!(await this.#hasLog(path))) return false
     if (this.#past !== undefined && (await this.#tableId(path)) === null) return false
     return !(await this.#isDropped(path))
@@ -290,7 +315,7 @@ export class Catalog {
     }
     const place = after === undefined ? {} : { after }
     await this.#commitMade(async (catalog) => {
-      if ((await catalog.layers()).includes(name)) {
+      if ((await catalog.layers()).includes(name) && !catalog.#isOwnFolder(name)) {
         throw new SqlError(SqlState.duplicateSchema, `schema "${name}" already exists`)
       }
       if (typeof after === 'string' && !catalog.#layers.isRanked(after)) {
@@ -300,6 +325,12 @@ export class Catalog {
       const own = catalog.#owning({ kind: 'layer', name }, owner)
       return own === null ? made : { all: [made, own] }
     })
+  }
+
+  /** Whether a layer's folder may be there only because this draft's transaction writes into it. */
+  #isOwnFolder(layer: string): boolean {
+    const isMade = [...this.#made.values()].some((table) => table.layer === layer)
+    return isMade && ![...this.#layers.made].includes(layer)
   }
 
   /** Takes a table out of sight whose making has been taken back. */
@@ -527,19 +558,6 @@ export class Catalog {
   }
 
   /**
-   * A draft: a catalog that begins with what the lake's says now, and `staged` on top, and keeps
-   * further changes to itself until `publish`.
-   */
-  async draft(staged: readonly StagedAction[] = []): Promise<Catalog> {
-    const made = new Catalog(this.#store, this.#tableId, this.#onChange)
-    await made.#replay()
-    made.#origin = this.#origin ?? this
-    made.#staged = []
-    for (const one of staged) made.#stage(one)
-    return made
-  }
-
-  /**
    * The names as they were at `timestampMs` (milliseconds since 1970); it never changes.
    *
    * `tableId` answers the id in a table's metadata at that time, null when there was no such table.
@@ -565,19 +583,61 @@ export class Catalog {
     }
   }
 
-  /** Makes a draft's changes the lake's, all in one entry; the errors of each if it cannot be any more. */
-  async publish(): Promise<void> {
+  /** What a draft has changed so far, for `draft` to begin with. */
+  get state(): DraftState {
+    return { staged: this.staged, made: [...this.#made.values()] }
+  }
+
+  /**
+   * A draft: a catalog that begins with what the lake's says now, and `state` on top, and keeps
+   * further changes to itself until `publish`.
+   */
+  async draft(state: DraftState = { staged: [], made: [] }): Promise<Catalog> {
+    const draft = new Catalog(this.#store, this.#tableId, this.#onChange, this.#groups)
+    await draft.#replay()
+    draft.#origin = this.#origin ?? this
+    draft.#staged = []
+    for (const one of state.staged) draft.#stage(one)
+    for (const table of state.made) draft.#made.set(table.path, table)
+    return draft
+  }
+
+  /** Lets a draft know of a table that its transaction makes; `registration` if its folder is not its name's. */
+  addMade(table: TableName, registration: TableRegistration | undefined): void {
+    this.#made.set(table.path, table)
+    if (registration === undefined) return
+    const { layer, name } = registration
+    const validate = (catalog: Catalog): Promise<void> => catalog.#requireFree(layer, name)
+    this.#stage({ action: { registerTable: registration }, validate })
+  }
+
+  /** Lets a draft forget a table that its transaction has made, and does not make any more. */
+  removeMade(path: string): void {
+    this.#made.delete(path)
+  }
+
+  /**
+   * Makes a draft's changes the lake's, all in one entry, and answers its number; the errors of each
+   * if it cannot be any more.
+   *
+   * With `group` the entry counts only if that group is decided so.
+   */
+  async publish(group?: string): Promise<number> {
     const staged = this.staged
-    if (staged.length === 0) return
+    const actions = staged.map(({ action }) => action)
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const newest = await this.draft()
+      const newest = new Catalog(this.#store, this.#tableId, () => {}, this.#groups)
+      await newest.#replay(true)
+      newest.#staged = []
+      for (const table of this.#made.values()) newest.#made.set(table.path, table)
       for (const one of staged) {
         await one.validate(newest)
         newest.#stage(one)
       }
-      if (await newest.#put({ all: staged.map(({ action }) => action) })) {
-        this.#onChange()
-        return
+      const action = group === undefined ? { all: actions } : { group: { id: group, actions } }
+      if (await newest.#put(action)) {
+        if (group === undefined) this.#onChange()
+        return newest.#next
       }
     }
     throw contended()
@@ -612,18 +672,26 @@ export class Catalog {
       return
     }
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      await this.#replay()
+      await this.#replay(true)
       const action = await make(this)
       if (action === null) return
       if (await this.#put(action)) {
         await this.#replay()
         return
       }
+      // At random, so that those who lost together do not try together again.
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.random() * Math.min(50, 2 ** attempt)),
+      )
     }
     throw contended()
   }
 
-  async #replay(): Promise<void> {
+  /**
+   * Follows the log to its end, or to an entry of a group that has not ended: what comes behind it
+   * depends on how it ends. Who `waits` for that may put the next entry.
+   */
+  async #replay(waits = false): Promise<void> {
     // A draft stays as it began: its transaction sees one catalog.
     if (this.#staged !== undefined) return
     if (this.#past !== undefined) {
@@ -636,26 +704,40 @@ export class Catalog {
       const bytes = await this.#store.read(path)
       if (bytes === null) return
       const modifiedMs = (await this.#store.stat(path))?.modifiedMs ?? 0
+      const action = this.#parse(new TextDecoder().decode(bytes), path)
+      let counted: CatalogAction | null = action
+      if ('group' in action) {
+        const { id, actions } = action.group
+        const ended = (await this.#groups.decisionOf(id)) ?? (await this.#groups.giveUp(id))
+        if (ended === null) {
+          if (!waits) return
+          await new Promise((resolve) => setTimeout(resolve, GROUP_WAIT_MS))
+          continue
+        }
+        counted = ended.decision === 'commit' ? { all: actions } : null
+      }
       // Somebody else was faster with this one.
       if (this.#next !== version) continue
-      this.#apply(new TextDecoder().decode(bytes), path, modifiedMs)
+      if (counted !== null) this.#follow(counted, path, modifiedMs)
       this.#next = version + 1
       this.#onChange()
     }
   }
 
-  #apply(text: string, path: string, modifiedMs: number): void {
-    let action: CatalogAction
+  #follow(action: CatalogAction, path: string, modifiedMs: number): void {
+    this.#perform(action, path)
+    const previousMs = this.#entries.at(-1)?.timestampMs ?? 0
+    this.#entries.push({ action, timestampMs: Math.max(modifiedMs, previousMs) })
+  }
+
+  #parse(text: string, path: string): CatalogAction {
     try {
-      action = JSON.parse(text) as CatalogAction
+      return JSON.parse(text) as CatalogAction
     } catch (thrown) {
       throw new SqlError(SqlState.dataCorrupted, `the catalog entry "${path}" is corrupt`, {
         cause: thrown,
       })
     }
-    this.#perform(action, path)
-    const previousMs = this.#entries.at(-1)?.timestampMs ?? 0
-    this.#entries.push({ action, timestampMs: Math.max(modifiedMs, previousMs) })
   }
 
   #perform(action: CatalogAction, path: string): void {

@@ -25,6 +25,8 @@ export const LAKE_SETTINGS: readonly Setting[] = [
     text('lakegate.txn_version', '', 'user', { accept: wholeNumber }),
   ]),
   ...category('Lakegate / Writing', [
+    // Whether CREATE INDEX, which makes nothing here, is passed over with a NOTICE or refused.
+    choice('lakegate.create_index', 'notice', ['notice', 'error']),
     // Whether INSERT OVERWRITE replaces the whole table or the partitions it writes to.
     choice('lakegate.partition_overwrite_mode', 'static', ['static', 'dynamic']),
     // Whether INSERT and MERGE add columns that the table lacks.

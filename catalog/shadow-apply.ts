@@ -30,10 +30,30 @@ export async function applyShadow(database: Runner, change: ShadowChange): Promi
   await database.exec(opened(true))
   if (removed.length > 0) await remove(database, removed)
   if (schemas !== null) await replaceSchemas(database, schemas)
-  if (relations.length > 0) await add(database, relations)
+  if (relations.length > 0) {
+    const { temporarySchema } = change
+    if (temporarySchema === undefined) await add(database, relations)
+    else {
+      const oid = await makeTemporarySchema(database, temporarySchema)
+      await add(
+        database,
+        relations.map((one) => (one.temporary ? { ...one, schemaOid: oid } : one)),
+      )
+    }
+  }
   if (counts.length > 0) await recount(database, counts)
   await database.exec(opened(false))
   if (privileges !== null) await grant(database, privileges)
+}
+
+/** The namespace of temporary objects, which this process has made and hidden when it began. */
+async function makeTemporarySchema(database: Runner, name: string): Promise<number> {
+  const { rows } = await database.query<{ readonly oid: number }>(
+    `INSERT INTO pg_namespace (oid, nspname, nspowner)
+     SELECT pg_catalog.lakegate_my_temp_schema(), $1, ${SUPERUSER_OID} RETURNING oid`,
+    [name],
+  )
+  return rows[0]?.oid ?? 0
 }
 
 async function remove(database: Runner, oids: readonly number[]): Promise<void> {

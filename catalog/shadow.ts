@@ -105,6 +105,8 @@ export interface ShadowChange {
   readonly counts: readonly Pick<ShadowRelation, 'oid' | 'rowCount' | 'sizeBytes'>[]
   /** Null when they are as they were. */
   readonly privileges: ShadowPrivileges | null
+  /** The name of the schema that temporary relations are in; their `schemaOid` is 0. */
+  readonly temporarySchema?: string
 }
 
 /** Privileges of a lake in which every role may do everything. */

@@ -11,7 +11,9 @@ import type { NewTable } from '../storage/new-table.js'
 import { UNKNOWN } from '../storage/predicate.js'
 import { planScan } from '../storage/scan.js'
 import { scanRelation } from '../storage/scan-relation.js'
+import type { StructField } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
+import { keptColumns, trackedRelation } from '../storage/tracked-rows.js'
 import {
   addColumn,
   dropColumn,
@@ -172,7 +174,7 @@ export async function runAlteration(
       const plan = await planAlteration(alteration, statement, context, connection)
       const { draft, definition } = plan
       if (isSame(snapshot, definition)) return draft.notices
-      const written = await moveRows(plan, snapshot, context, connection)
+      const written = await moveRows(plan, snapshot, change, context, connection)
       const { dependentView } = alteration
       const views =
         dependentView === undefined ? [] : await viewsOver(table.path, context, connection)
@@ -241,6 +243,8 @@ interface AlterationPlan extends AnalyzedQuery {
   readonly definition: NewTable
   /** A row of booleans: whether some row breaks each of the draft's validations. */
   readonly validation: string | null
+  /** Hidden columns behind those of `sql`, in which rows keep their ids. */
+  readonly kept: ReturnType<typeof keptColumns>
 }
 
 async function planAlteration(
@@ -271,7 +275,8 @@ function planned(analysis: Analysis, alteration: Alteration): AlterationPlan {
   const columns = targetColumns({ fields: draft.columns.map(({ field }) => field) })
   for (const one of draft.stated) requireSameMeaning(analysis, one, columns, table.name)
   checkDefaults(analysis, draft, columns)
-  const sql = alteredRows(analysis, draft, columns)
+  const kept = draft.rewrites ? keptColumns(snapshot) : null
+  const sql = alteredRows(analysis, draft, columns, kept ?? [])
   return {
     sql,
     columns: [],
@@ -279,6 +284,7 @@ function planned(analysis: Analysis, alteration: Alteration): AlterationPlan {
     draft,
     definition,
     validation: validationText(analysis, draft, columns, sql),
+    kept,
   }
 }
 
@@ -295,12 +301,17 @@ function checkDefaults(
   }
 }
 
-/** A SELECT of the rows that the table has, as the draft wants them. */
+/** A SELECT of the rows that the table has, as the draft wants them, and what is `kept` of them. */
 function alteredRows(
   analysis: Analysis,
   draft: TableDraft,
   columns: readonly TargetColumn[],
+  kept: readonly StructField[],
 ): string {
+  const [id, version] = kept.map(({ name }) => quoteIdentifier(name))
+  const keptItems = (of: string): string[] =>
+    // The rows are the same ones, but of the version that is being made.
+    id === undefined ? [] : [`${of}.${id} AS ${id}`, `NULL::BIGINT AS ${version}`]
   const old = targetColumns(draft.base.schema)
   const alias = analysis.fresh('b')
   const { scope } = targetScope(old, draft.table.name, draft.table.layer, alias, BASE)
@@ -315,7 +326,7 @@ function alteredRows(
       ? `${converted(analysis, source, column, scope)} AS ${name}`
       : `${defaultValue(analysis, { ...column, defaultText: source.defaultText })} AS ${name}`
   })
-  const rows = `SELECT ${items.join(', ')} FROM ${markerOf(BASE)} AS ${alias}`
+  const rows = `SELECT ${[...items, ...keptItems(alias)].join(', ')} FROM ${markerOf(BASE)} AS ${alias}`
   const isComputed = (i: number): boolean =>
     draft.columns[i]?.source.kind === 'added' && columns[i]?.generatedText !== undefined
   if (!columns.some((_, i) => isComputed(i))) return rows
@@ -326,7 +337,7 @@ function alteredRows(
     const text = column.generatedText ?? ''
     return `${computedValue(analysis, text, column, columns, outer, GENERATION)} AS ${name}`
   })
-  return `SELECT ${computed.join(', ')} FROM (${rows}) AS ${outer}`
+  return `SELECT ${[...computed, ...keptItems(outer)].join(', ')} FROM (${rows}) AS ${outer}`
 }
 
 function converted(
@@ -391,16 +402,21 @@ function validationText(
 async function moveRows(
   plan: AlterationPlan,
   snapshot: Snapshot,
+  change: TableChange,
   context: QueryContext,
   connection: EngineConnection,
 ): Promise<Partial<Parameters<TableChange['apply']>[0]>> {
-  const { draft, definition, validation } = plan
+  const { draft, definition, validation, kept } = plan
   const { store } = context.gateway
   if (validation === null && !draft.rewrites) return {}
   const files = [...snapshot.files]
   const reads = [{ predicate: UNKNOWN, files }]
   if (files.length === 0) return { reads }
-  const relation = await scanRelation(store, connection, planScan(snapshot, UNKNOWN))
+  const scan = planScan(snapshot, UNKNOWN)
+  const relation =
+    kept === null
+      ? await scanRelation(store, connection, scan)
+      : await trackedRelation(store, connection, scan, kept, (file) => change.hasMade(file))
   const over = (sql: string): string => replaceMarkers(sql, () => relation)
   if (validation !== null) {
     const [row] = await connection.query(over(validation))
@@ -415,7 +431,13 @@ async function moveRows(
       { hint: "Reset the table property 'delta.appendOnly' to change rows." },
     )
   }
-  const written = await writeDataFiles(store, connection, definition, { query: over(plan.sql) })
+  const written = await writeDataFiles(
+    store,
+    connection,
+    definition,
+    { query: over(plan.sql) },
+    kept === null ? {} : { hidden: kept },
+  )
   return { reads, removes: files, adds: written.files }
 }
 

@@ -23,6 +23,7 @@ import {
   watchedColumn,
 } from './scope.js'
 import { type SqlType, sqlType, typeOfName } from './sql-type.js'
+import { changeBounds, changesCall } from './table-changes.js'
 import { constantOf, kindOf, listOf, namesOf, type Node, nodeOf, stringOf } from './syntax-tree.js'
 import type { TableUse } from './table-use.js'
 import { anyPart, expression, locationOf, type TypedExpression } from './typed-expression.js'
@@ -274,6 +275,8 @@ interface FunctionColumns {
 }
 
 function functionItem(analysis: Analysis, fields: Node, left: Scope): FromItem {
+  const changes = analysis.host.relation(fields)
+  if (changes?.kind === 'table') return changesItem(analysis, fields, changes)
   const parts = listOf(fields.functions).map((one) => listOf(nodeOf(one, 'List')?.items))
   const calls = parts.map(([call]) => call as Node)
   const location = locationOf((nodeOf(calls[0], 'FuncCall') ?? {}) as Node)
@@ -313,6 +316,41 @@ function functionItem(analysis: Analysis, fields: Node, left: Scope): FromItem {
   const scalar = single && fields.ordinality !== true
   const item = itemOf(`LATERAL (${sql}) AS ${engineAlias}`, scalar ? scalarRange(range) : range, [])
   return left.usedByInner.length === 0 ? { ...item, sql: item.sql.replace(/^LATERAL /, '') } : item
+}
+
+/** table_changes(…), which was resolved beforehand as tables are. */
+function changesItem(
+  analysis: Analysis,
+  fields: Node,
+  relation: Extract<Relation, { kind: 'table' }>,
+): FromItem {
+  const call = changesCall(fields) ?? {}
+  const location = locationOf(call)
+  if (fields.ordinality === true) throw analysis.notSupported('WITH ORDINALITY', location)
+  if (fields.coldeflist !== undefined) throw columnDefinitions(analysis, location)
+  // The types of parameters in it are found like those of any other.
+  changeBounds(analysis, call)
+  const engineAlias = analysis.fresh('t')
+  const columns = relation.columns.map((column) => ({ ...column, engineName: column.name }))
+  const range = rangeOf(
+    analysis,
+    engineAlias,
+    columns,
+    aliasOf(fields),
+    callName(call),
+    undefined,
+    relation.id,
+    location,
+  )
+  return itemOf(`${markerOf(relation.id)} AS ${engineAlias}`, range, [])
+}
+
+function columnDefinitions(analysis: Analysis, location: number): unknown {
+  return analysis.error(
+    SqlState.syntaxError,
+    'a column definition list is only allowed for functions returning "record"',
+    location,
+  )
 }
 
 function scalarRange(range: Range): Range {
@@ -361,11 +399,7 @@ function functionColumns(
     return jsonRecords(analysis, name, args, definitions, scope)
   }
   if (definitions.length > 0) {
-    throw analysis.error(
-      SqlState.syntaxError,
-      'a column definition list is only allowed for functions returning "record"',
-      locationOf(fields),
-    )
+    throw columnDefinitions(analysis, locationOf(fields))
   }
   const call = analyzeCall(analysis, fields, scope, IN_FROM)
   const column = /^jsonb?_array_elements/.test(name) ? 'value' : name

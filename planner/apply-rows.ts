@@ -1,11 +1,9 @@
 /** ApplyRows: carries out a RowChange - which files a change touches, and what becomes of each. */
 
+import { violationOf } from './violated-object.js'
 import type { PgType } from '../catalog/pg-types.js'
 import type { TableName } from '../catalog/catalog.js'
-import type { AddFile } from '../storage/actions.js'
 import type { Cancellation } from '../storage/cancellation.js'
-import { writeDataFiles } from '../storage/data-file.js'
-import { withDeletionVector, writeDeletionVectors } from '../storage/deletion-vector-file.js'
 import { type EngineConnection, quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
@@ -14,15 +12,14 @@ import type { DataFile } from '../storage/file-index.js'
 import { and, type Predicate, UNKNOWN } from '../storage/predicate.js'
 import { planScan, type Scan } from '../storage/scan.js'
 import { FILE_COLUMN, identifiedRelation, ROW_COLUMN } from '../storage/scan-relation.js'
-import { engineTypeOf } from '../storage/schema.js'
 import { withNewColumns } from '../storage/schema-evolution.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { type DeletionPolicy, fateOf, type FileFate } from '../storage/file-fate.js'
-import { deletedRowsOf, fileRowCounts } from '../storage/file-rows.js'
+import { fileRowCounts } from '../storage/file-rows.js'
 import { identityMark, nextIdentity, withHighWaterMarks } from '../storage/identity-column.js'
-import type { NewTable } from '../storage/new-table.js'
 import { uniqueNames } from './query-names.js'
 import { replaceMarkers } from './analysis.js'
+import { writeChangedFiles } from './changed-files.js'
 import { keyRange } from './key-range.js'
 import { numberParameters } from './parameter-marker.js'
 import type { ParsedStatement } from './parse.js'
@@ -39,7 +36,6 @@ import type { ResultColumn } from './result.js'
 import {
   ACTION,
   ACTION_COLUMN,
-  columnList,
   type RowChangeKind,
   type RowChangePlan,
   tagOf,
@@ -171,13 +167,17 @@ async function withPlan<T>(
       if (isGrown) await context.access.requireOwner({ kind: 'table', table })
       const { texts, scans } = await relationTexts(analyzed, values, context, connection)
       const predicates = tablePredicates(analyzed.shared.roots, values)
-      for (const [id, { name, snapshot: read }] of analyzed.tables.entries()) {
+      for (const [id, { name, snapshot: read, feed }] of analyzed.tables.entries()) {
         if (name.path !== table.path || read.version !== snapshot.version) continue
+        // What has changed once stays so, whatever others commit.
+        if (feed !== undefined) continue
         const files = scans[id]?.scan.files ?? []
         work.alsoRead({ predicate: predicates.get(id) ?? UNKNOWN, files })
       }
       const asked = predicates.get(TARGET) ?? UNKNOWN
       return await use(work, { plan: analyzed.query, texts, scans, asked })
+    } catch (thrown) {
+      throw violationOf(thrown, table)
     } finally {
       await work.close()
       connection.attach(undefined)
@@ -275,13 +275,22 @@ class RowChangeWork {
     const marks = new Map([...(await this.#counted(plan)), ...(await this.#drawn(plan))])
     const definition =
       grown === this.snapshot && marks.size === 0 ? undefined : withHighWaterMarks(grown, marks)
-    const adds = [...(await this.#write(fates, grown)), ...(await this.#mask(fates))]
+    const files = await writeChangedFiles({
+      store,
+      connection: this.#connection,
+      snapshot: this.snapshot,
+      target: grown,
+      stage: this.#stage,
+      fates,
+      makesRows: this.#kind.operation !== 'DELETE',
+      isNew: (file) => context.block.changeOf(this.table.path)?.hasMade(file) === true,
+    })
     const rows = plan.returning.length === 0 ? undefined : await this.#returned(plan)
     const counts = await this.#counts()
     const rowCount = counts.updated + counts.deleted + counts.inserted
     change.apply({
       operation: this.#kind.operation,
-      adds,
+      ...files,
       removes: fates.map(({ file }) => file),
       reads: [{ predicate, files: candidates.files }, ...this.#reads],
       ...(definition === undefined ? {} : { definition }),
@@ -406,62 +415,6 @@ class RowChangeWork {
         policy: context.deletionPolicy as DeletionPolicy,
       }),
     )
-  }
-
-  /** Writes the new rows, with what stays of the files that are rewritten. */
-  async #write(fates: readonly FileFate[], grown: NewTable): Promise<readonly AddFile[]> {
-    const { store } = this.#call.context.gateway
-    const rewritten = fates.filter(({ kind }) => kind === 'rewrite')
-    const made = `SELECT ${columnList(grown, 's')} FROM ${this.#stage} AS s WHERE s.${ACTION_COLUMN} <> ${ACTION.delete}`
-    const isMaking = this.#kind.operation !== 'DELETE'
-    if (!isMaking && rewritten.length === 0) return []
-    const parts = isMaking ? [made] : []
-    if (rewritten.length > 0) {
-      const kept = await identifiedRelation(store, this.#connection, {
-        ...planScan(this.snapshot, UNKNOWN),
-        files: rewritten.map(({ file }) => file),
-      })
-      const ordinalOf = new Map(rewritten.map(({ file, ordinal }) => [file.path, ordinal]))
-      const ordinals = kept.files.map((file) => ordinalOf.get(file.path) ?? -1)
-      // The files are numbered anew here; the stage knows them by their first numbers.
-      const changed = `SELECT m.own, s.${ROW_COLUMN} AS row FROM ${this.#stage} AS s JOIN (SELECT unnest(range(${ordinals.length})) AS own, unnest([${ordinals.join(', ')}]) AS ordinal) AS m ON s.${FILE_COLUMN} = m.ordinal`
-      const columns = [
-        columnList(this.snapshot, 't'),
-        ...grown.schema.fields
-          .slice(this.snapshot.schema.fields.length)
-          .map(({ type }) => `CAST(NULL AS ${printEngineType(engineTypeOf(type))})`),
-      ]
-      parts.push(
-        `SELECT ${columns.join(', ')} FROM ${kept.sql} AS t ANTI JOIN (${changed}) AS c ON t.${FILE_COLUMN} = c.own AND t.${ROW_COLUMN} = c.row`,
-      )
-    }
-    const written = await writeDataFiles(store, this.#connection, grown, {
-      query: parts.join(' UNION ALL '),
-    })
-    return written.files
-  }
-
-  /** Writes deletion vectors for the files that keep theirs, and answers these files with them. */
-  async #mask(fates: readonly FileFate[]): Promise<readonly AddFile[]> {
-    const { store } = this.#call.context.gateway
-    const masked = fates.filter(({ kind }) => kind === 'vector')
-    if (masked.length === 0) return []
-    const rows = await this.#connection.query(
-      `SELECT ${FILE_COLUMN}, list(${ROW_COLUMN} ORDER BY ${ROW_COLUMN}) FROM ${this.#stage} WHERE ${FILE_COLUMN} IN (${masked.map(({ ordinal }) => ordinal).join(', ')}) GROUP BY ${FILE_COLUMN}`,
-    )
-    const changed = new Map(
-      rows.map(([ordinal, list]) => [Number(ordinal), (list as readonly bigint[]).map(Number)]),
-    )
-    const vectors: (readonly number[])[] = []
-    for (const { file, ordinal } of masked) {
-      vectors.push(await deletedRowsOf(store, this.table.path, file, changed.get(ordinal) ?? []))
-    }
-    const descriptors = await writeDeletionVectors(store, this.table.path, vectors)
-    return masked.map(({ file, rowCount }, i) => {
-      const vector = descriptors[i]
-      if (vector === undefined) throw new SqlError(SqlState.internalError, 'a vector is missing')
-      return withDeletionVector(file.add, vector, rowCount)
-    })
   }
 
   async #counts(): Promise<ActionCounts> {

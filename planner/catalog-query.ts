@@ -11,12 +11,11 @@ import type { Cancellation } from '../storage/cancellation.js'
 import { quoteIdentifier, quoteLiteral } from '../storage/engine.js'
 import { type EngineType, scalarType } from '../storage/engine-type.js'
 import type { EngineValue, Scalar } from '../storage/engine-value.js'
-import { SqlError } from '../storage/errors.js'
+import { assert, SqlError } from '../storage/errors.js'
 import type { Gateway } from './gateway.js'
 import type { MirrorSource } from './lake-mirror.js'
-import type { ParsedStatement } from './parse.js'
+import { parseStatements, type ParsedStatement } from './parse.js'
 import type { Execution } from './portal.js'
-import { notSupported } from './refusal.js'
 import { RelayedRows } from './relayed-rows.js'
 import type { ResultColumn } from './result.js'
 import { ReadySource } from './row-source.js'
@@ -33,7 +32,7 @@ export interface CatalogSession {
   readonly hasTemporaryTable: (name: string) => boolean
   readonly mirrorSource: MirrorSource
   /** What only this session sees, over a shadow that is up to date. */
-  readonly ownRelations: () => ShadowChange | null
+  readonly ownRelations: () => Promise<ShadowChange | null>
   /** What functions about the session answer, by the setting that hands it over, as JSON. */
   readonly handovers: ReadonlyMap<string, () => string | Promise<string>>
 }
@@ -47,10 +46,10 @@ export interface CatalogCall {
   readonly formats?: readonly (0 | 1)[] | undefined
 }
 
-/** Which engine a statement's relations belong to; 'none' when it names none. */
-export type Route = 'lake' | 'catalog' | 'none'
+/** Which engine a statement's relations belong to; 'mixed' to both, 'none' when it names none. */
+export type Route = 'lake' | 'catalog' | 'mixed' | 'none'
 
-/** 0A000 when a statement joins relations of both. */
+/** Where a statement belongs by what it names. */
 export function routeOf(statement: ParsedStatement, session: CatalogSession): Route {
   if (statement.tree === null) return 'none'
   const references = collectTableReferences(
@@ -58,13 +57,13 @@ export function routeOf(statement: ParsedStatement, session: CatalogSession): Ro
     new SourceText(statement.text),
     statement.travels,
   )
-  if (references.length === 0) return callsSystemFunction(statement.tree) ? 'catalog' : 'none'
+  if (references.length === 0) return asksTheSystem(statement.tree) ? 'catalog' : 'none'
   const catalog = references.filter(
-    ({ schema, name }) => isCatalogRelation(schema, name) && !session.hasTemporaryTable(name),
+    ({ schema, name }) =>
+      isCatalogRelation(schema, name) && !(schema === undefined && session.hasTemporaryTable(name)),
   )
   if (catalog.length === 0) return 'lake'
-  if (catalog.length === references.length) return 'catalog'
-  throw notSupported('joining system catalogs with tables of the lake')
+  return catalog.length === references.length ? 'catalog' : 'mixed'
 }
 
 /** As routeOf, by the relations alone, for a statement that no temporary table is asked about. */
@@ -80,14 +79,21 @@ export function routeRelations(statement: ParsedStatement): Route {
 
 /** Functions that ask about the catalog, some of which DuckDB has too, with answers of its own. */
 const SYSTEM_FUNCTION =
-  /^(current_schemas|has_\w+_privilege|pg_has_role|(col|obj|shobj)_description|to_reg\w+|pg_get_\w+|pg_\w+_is_visible|pg_encoding_to_char|pg_total_relation_size|pg_relation_size|pg_size_pretty)$/
+  /^(current_schemas|has_\w+_privilege|pg_has_role|(col|obj|shobj)_description|to_reg\w+|pg_get_\w+|pg_\w+_is_visible|pg_encoding_to_char|pg_total_relation_size|pg_relation_size|pg_size_pretty|format_type|pg_describe_object|pg_identify_object)$/
 
-function callsSystemFunction(tree: Node): boolean {
+/** Types whose values are names of objects. */
+const SYSTEM_TYPE =
+  /^(reg(class|proc|procedure|oper|operator|type|namespace|role|config|dictionary|collation)|aclitem|pg_lsn|pg_node_tree)$/
+
+function asksTheSystem(tree: Node): boolean {
   let found = false
   walk(tree, (node) => {
     const call = nodeOf(node, 'FuncCall')
     if (call !== undefined && SYSTEM_FUNCTION.test(namesOf(call.funcname).at(-1) ?? ''))
       found = true
+    const cast = nodeOf(node, 'TypeCast')
+    const type = cast?.typeName as Node | undefined
+    if (type !== undefined && SYSTEM_TYPE.test(namesOf(type.names).at(-1) ?? '')) found = true
     return !found
   })
   return found
@@ -159,6 +165,22 @@ function textRows(answer: CatalogAnswer): readonly (readonly (string | null)[])[
   )
 }
 
+/** The rows of a query of the gateway's own, as text, with their columns. */
+export async function catalogTable(
+  sql: string,
+  session: CatalogSession,
+  cancellation?: Cancellation,
+): Promise<{
+  readonly columns: CatalogAnswer['columns']
+  readonly rows: readonly (readonly (string | null)[])[]
+}> {
+  const [statement] = parseStatements(sql)
+  assert(statement !== undefined, 'the text is a statement')
+  const call = cancellation === undefined ? {} : { cancellation }
+  const answer = await ask(statement, [], session, call, [TEXT])
+  return { columns: answer.columns, rows: textRows(answer) }
+}
+
 /** Settings that shape what PostgreSQL prints and reads. */
 const STYLE_SETTINGS = [
   'timezone',
@@ -215,7 +237,7 @@ async function ask(
   const { gateway } = session
   await gateway.mirror.refresh(session.mirrorSource)
   const query = {
-    own: session.ownRelations(),
+    own: await session.ownRelations(),
     session: await prelude(statement, session),
     sql: inShadowsWords(statement.source),
     parameterOids: oids,

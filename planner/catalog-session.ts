@@ -1,6 +1,9 @@
 /** CatalogSession of a session: what catalog queries are handed about it. */
 
 import { SESSION_SETTINGS_NAME } from '../catalog/settings-overlay.js'
+import { SHADOW_DATABASE_OID, type ShadowChange, type ShadowRelation } from '../catalog/shadow.js'
+import { assignOids } from '../catalog/shadow-oid.js'
+import { SchemaNames, temporaryRelation } from './shadow-relation.js'
 import {
   ACTIVITY_NAME,
   FACTS_NAME,
@@ -27,12 +30,12 @@ export function catalogSessionOf(session: SessionContext): CatalogSession {
     settings,
     hasTemporaryTable: (name) => session.temporary.find(name) !== undefined,
     mirrorSource: mirrorSourceOf(session),
-    ownRelations: () => null,
+    ownRelations: () => ownRelationsOf(session),
     handovers: new Map<string, () => string | Promise<string>>([
       [SESSION_SETTINGS_NAME, () => JSON.stringify(settings.rows())],
       [FACTS_NAME, () => JSON.stringify(factsOf(session))],
       [ACTIVITY_NAME, async () => JSON.stringify(await activityFor(session))],
-      [LOCKS_NAME, () => '[]'],
+      [LOCKS_NAME, () => JSON.stringify(gateway.advisoryLocks.rows(SHADOW_DATABASE_OID))],
     ]),
   }
 }
@@ -60,6 +63,58 @@ async function activityFor({ gateway, access }: SessionContext): Promise<readonl
     const { pid, datid, usesysid } = row
     return { pid, datid, usesysid, query: '<insufficient privilege>' }
   })
+}
+
+/** What the open block has changed in the catalog, and the session's temporary tables. */
+async function ownRelationsOf(session: SessionContext): Promise<ShadowChange | null> {
+  const { block, gateway, temporary, processId } = session
+  const change =
+    block?.changesCatalog === true
+      ? await gateway.mirror.difference(blockSourceOf(session, block))
+      : null
+  if (temporary.all.length === 0) return change
+  const keys = new Set<string>()
+  const build = (number: (part: string) => number): readonly ShadowRelation[] => {
+    const fresh = new SchemaNames()
+    return temporary.all.flatMap((table) => {
+      if (!fresh.take(table.name)) return []
+      const id = `temporary:${gateway.startedMs}:${processId}:${table.storage.createdBy}`
+      return [
+        temporaryRelation(table, {
+          schemaOid: 0,
+          name: table.name,
+          names: fresh,
+          number: (part) => number(`${id} ${part}`),
+        }),
+      ]
+    })
+  }
+  build((key) => {
+    keys.add(key)
+    return 0
+  })
+  const oids = assignOids(keys)
+  return {
+    removed: change?.removed ?? [],
+    schemas: change?.schemas ?? null,
+    relations: [...(change?.relations ?? []), ...build((key) => oids.get(key) ?? 0)],
+    counts: [],
+    privileges: null,
+    temporarySchema: `pg_temp_${processId}`,
+  }
+}
+
+/** The lake as the open block sees it. */
+function blockSourceOf(session: SessionContext, block: TransactionBlock): MirrorSource {
+  const { gateway } = session
+  const catalog = block.catalog(gateway)
+  return {
+    ...mirrorSourceOf(session),
+    catalog,
+    madeTables: block.definedTables.filter((table) => block.changeOf(table.path)?.creates === true),
+    snapshotOf: async ({ path }) =>
+      block.changeOf(path)?.snapshot(gateway.store) ?? gateway.snapshots.latest(path),
+  }
 }
 
 /** The lake as everybody sees it. */

@@ -121,6 +121,8 @@ export interface CoercionContext {
   readonly decideParameter: (number: number, type: SqlType) => SqlType
   /** How texts are read; left out, as PostgreSQL's own settings are. */
   readonly inputStyle?: InputStyle | undefined
+  /** Runs `work`, giving its errors the place of `location` where they have none. */
+  readonly located?: <T>(location: number, work: () => T) => T
 }
 
 /**
@@ -137,17 +139,17 @@ export function coerce(
   const { type, shape } = source
   if (type.oid === Oid.unknown) {
     if (shape.kind === 'constant') {
-      return shape.text === null
-        ? { ...source, sql: `CAST(NULL AS ${printEngineType(target.engine)})`, type: target }
-        : withModifier(
-            literalOf(shape.text, target, {
-              explicit: context === 'explicit',
-              location: source.location,
-              style: session.inputStyle,
-            }),
-            target,
-            context,
-          )
+      const { text } = shape
+      if (text === null)
+        return { ...source, sql: `CAST(NULL AS ${printEngineType(target.engine)})`, type: target }
+      const { location } = source
+      const read = (): TypedExpression =>
+        literalOf(text, target, {
+          explicit: context === 'explicit',
+          location,
+          style: session.inputStyle,
+        })
+      return withModifier(session.located?.(location, read) ?? read(), target, context)
     }
     if (shape.kind === 'parameter') {
       const decided = session.decideParameter(shape.number, { ...target, typmod: -1 })
@@ -281,7 +283,7 @@ export function textOf(sql: string, type: SqlType): string {
       return `lakegate_float_text(${sql})`
     case Oid.numeric:
       return type.digits === undefined
-        ? `CAST(${withWholeDigit(sql, type)} AS VARCHAR)`
+        ? decimalText(sql, type)
         : type.digits === 'trimmed'
           ? `lakegate_trimmed_text(${sql})`
           : `lakegate_quotient_text(${sql})`
@@ -305,17 +307,24 @@ export function textOf(sql: string, type: SqlType): string {
 }
 
 /** A decimal that has no digit before its point is printed by DuckDB without the zero. */
-function withWholeDigit(sql: string, { engine }: SqlType): string {
-  return engine.kind === 'decimal' && engine.width === engine.scale && engine.width < 38
-    ? `CAST(${sql} AS DECIMAL(${engine.width + 1},${engine.scale}))`
-    : sql
+function decimalText(sql: string, { engine }: SqlType): string {
+  if (engine.kind !== 'decimal' || engine.width !== engine.scale) return `CAST(${sql} AS VARCHAR)`
+  return engine.width < 38
+    ? `CAST(CAST(${sql} AS DECIMAL(${engine.width + 1},${engine.scale})) AS VARCHAR)`
+    : `regexp_replace(CAST(${sql} AS VARCHAR), '^(-?)[.]', '\\10.')`
 }
 
 function arrayText(sql: string, element: SqlType): string {
   const nested = element.engine.kind === 'list' ? elementOf(element) : null
   const item =
-    nested !== null ? arrayText('e', nested) : `lakegate_array_item(${textOf('e', element)})`
+    nested !== null ? arrayText('e', nested) : `lakegate_array_item(${itemText('e', element)})`
   return `('{' || array_to_string(list_transform(${sql}, lambda e: ${item}), ',') || '}')`
+}
+
+/** An array's element as its output function prints it, which for some types is not what a cast gives. */
+function itemText(sql: string, type: SqlType): string {
+  if (type.oid === Oid.bool) return `lakegate_boolean_letter(${sql})`
+  return type.oid === Oid.bpchar ? sql : textOf(sql, type)
 }
 
 /** The value that PostgreSQL reads out of a text that is known only when the query runs. */

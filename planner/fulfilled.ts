@@ -9,4 +9,5 @@ export const FULFILLED: ReadonlySet<Obligation> = new Set<Obligation>([
   'generatedColumns',
   'identityColumns',
   'charVarchar',
+  'changeData',
 ])

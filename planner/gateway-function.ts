@@ -1,11 +1,17 @@
 /** Gateway functions: calls that act on the gateway itself, found in a SELECT. */
 
 import { Oid } from '../catalog/pg-types.js'
+import { SqlError, SqlState } from '../storage/errors.js'
 import { routeRelations } from './catalog-query.js'
 import { tokenize } from './lexer.js'
 import { parseStatements, type ParsedStatement } from './parse.js'
 import { notSupported } from './refusal.js'
 import { listOf, namesOf, type Node, nodeOf, walk } from './syntax-tree.js'
+
+/** Functions that take, try to take, or give up advisory locks. */
+export type LockFunctionName =
+  | `pg_${'' | 'try_'}advisory_${'' | 'xact_'}lock${'' | '_shared'}`
+  | `pg_advisory_unlock${'' | '_shared' | '_all'}`
 
 export type GatewayFunctionName =
   | 'pg_sleep'
@@ -14,17 +20,38 @@ export type GatewayFunctionName =
   | 'pg_notify'
   | 'pg_listening_channels'
   | 'set_config'
+  | LockFunctionName
+
+interface GatewayFunction {
+  readonly result: number
+  /** The types of the parameters of each overload. */
+  readonly overloads: readonly (readonly number[])[]
+}
+
+/** A lock is named by a bigint or by two integers. */
+const LOCK_KEYS = [[Oid.int8], [Oid.int4, Oid.int4]]
+const takes: GatewayFunction = { result: Oid.void, overloads: LOCK_KEYS }
+const tries: GatewayFunction = { result: Oid.bool, overloads: LOCK_KEYS }
 
 /** Functions the gateway carries out, with PostgreSQL's types of their result and parameters. */
-const FUNCTIONS: Readonly<
-  Record<GatewayFunctionName, { readonly result: number; readonly parameters: readonly number[] }>
-> = {
-  pg_sleep: { result: Oid.void, parameters: [Oid.float8] },
-  pg_cancel_backend: { result: Oid.bool, parameters: [Oid.int4] },
-  pg_terminate_backend: { result: Oid.bool, parameters: [Oid.int4, Oid.int8] },
-  pg_notify: { result: Oid.void, parameters: [Oid.text, Oid.text] },
-  pg_listening_channels: { result: Oid.text, parameters: [] },
-  set_config: { result: Oid.text, parameters: [Oid.text, Oid.text, Oid.bool] },
+const FUNCTIONS: Readonly<Record<GatewayFunctionName, GatewayFunction>> = {
+  pg_sleep: { result: Oid.void, overloads: [[Oid.float8]] },
+  pg_cancel_backend: { result: Oid.bool, overloads: [[Oid.int4]] },
+  pg_terminate_backend: { result: Oid.bool, overloads: [[Oid.int4], [Oid.int4, Oid.int8]] },
+  pg_notify: { result: Oid.void, overloads: [[Oid.text, Oid.text]] },
+  pg_listening_channels: { result: Oid.text, overloads: [[]] },
+  set_config: { result: Oid.text, overloads: [[Oid.text, Oid.text, Oid.bool]] },
+  pg_advisory_lock: takes,
+  pg_advisory_lock_shared: takes,
+  pg_advisory_xact_lock: takes,
+  pg_advisory_xact_lock_shared: takes,
+  pg_try_advisory_lock: tries,
+  pg_try_advisory_lock_shared: tries,
+  pg_try_advisory_xact_lock: tries,
+  pg_try_advisory_xact_lock_shared: tries,
+  pg_advisory_unlock: tries,
+  pg_advisory_unlock_shared: tries,
+  pg_advisory_unlock_all: { result: Oid.void, overloads: [[]] },
 }
 
 /** One call in a select list. */
@@ -116,7 +143,7 @@ function gatewayCall(statement: ParsedStatement, call: Node, target: Node): Gate
     name,
     label: typeof target.name === 'string' ? target.name : name,
     resultOid: FUNCTIONS[name].result,
-    parameterOids: FUNCTIONS[name].parameters,
+    parameterOids: overloadOf(name, args.length),
     args,
     argumentQuery:
       args.length === 0 ? null : reparse(statement, 'SELECT'.padEnd(from) + source.slice(from, to)),
@@ -125,6 +152,16 @@ function gatewayCall(statement: ParsedStatement, call: Node, target: Node): Gate
       `${source.slice(0, start)}pg_catalog.jsonb_build_array${source.slice(tokens[open]?.start)}`,
     ),
   }
+}
+
+/** The types of that many parameters; 42883 when the function never takes as many. */
+function overloadOf(name: GatewayFunctionName, count: number): readonly number[] {
+  const found = FUNCTIONS[name].overloads.find((parameters) => parameters.length === count)
+  if (found !== undefined) return found
+  throw new SqlError(
+    SqlState.undefinedFunction,
+    `function ${name} with ${count} arguments does not exist`,
+  )
 }
 
 function reparse(outer: ParsedStatement, source: string): ParsedStatement {

@@ -1,14 +1,16 @@
 /** GatewaySession: the Session of one client over the shared gateway. */
 
-import type { PgType } from '../catalog/pg-types.js'
+import { Oid, type PgType } from '../catalog/pg-types.js'
 import type { Settings } from '../catalog/settings.js'
 import { Cancellation } from '../storage/cancellation.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { roleOid, SHADOW_DATABASE_OID, SUPERUSER, SUPERUSER_OID } from '../catalog/shadow.js'
 import { type ActivityRow, timestampText } from './session-activity.js'
+import { refuseCatalogWrite } from './catalog-write.js'
 import { noticeTruncatedNames } from './identifier-length.js'
 import { parseEngineQuery } from './engine-query.js'
+import { isQuery } from './query.js'
 import { parseClientText } from './engine-syntax.js'
 import type { ParsedStatement } from './parse.js'
 import { type Execution, Portal } from './portal.js'
@@ -72,6 +74,8 @@ export class GatewaySession implements Session {
         yield* this.#runSimple(statement, isLast, isLast && i === 0)
       }
       await this.#endImplicit(true)
+    } catch (thrown) {
+      throw inCharacters(thrown, sql)
     } finally {
       // Left early, by an error here or at the consumer: what is implicit is undone.
       await this.#endImplicit(false)
@@ -119,11 +123,15 @@ export class GatewaySession implements Session {
     }
   }
 
-  async parse(name: string, sql: string, parameterOids: readonly number[]): Promise<void> {
+  async parse(name: string, sql: string, declaredOids: readonly number[]): Promise<void> {
+    // As in PostgreSQL, a parameter declared as unknown is one whose type is left open.
+    const parameterOids = declaredOids.map((oid) => (oid === Oid.unknown ? 0 : oid))
     await this.#guard(async () => {
       const { prepared } = this.#context
       prepared.requireFree(name)
-      const statements = await this.#statementsOf(sql)
+      const statements = await this.#statementsOf(sql).catch((thrown) => {
+        throw inCharacters(thrown, sql)
+      })
       if (statements.length > 1) {
         throw new SqlError(
           SqlState.syntaxError,
@@ -137,7 +145,9 @@ export class GatewaySession implements Session {
       const description =
         statement === null
           ? { parameterTypes: [], columns: null }
-          : await this.#describe(statement, parameterOids)
+          : await this.#describe(statement, parameterOids).catch((thrown) => {
+              throw inCharacters(thrown, sql)
+            })
       prepared.set(name, { statement, oids: parameterOids, description })
     })
   }
@@ -327,13 +337,20 @@ export class GatewaySession implements Session {
   ): Promise<Execution> {
     const attempts = Number(this.settings.get('lakegate.commit_attempts'))
     for (let attempt = 1; ; attempt++) {
-      const execution = await this.#open(statement, values, cancellation, oids, formats)
-      if (!isDone(statement, execution)) return execution
+      let isOpen = false
       try {
+        const execution = await this.#open(statement, values, cancellation, oids, formats)
+        isOpen = true
+        if (!isDone(statement, execution)) return execution
         await this.#endImplicit(true)
         return execution
       } catch (thrown) {
         if (!isConflict(thrown) || attempt >= attempts) throw thrown
+        // A query whose tables did not fit together takes newer ones.
+        if (!isOpen) {
+          if (!isQuery(statement.tree)) throw thrown
+          await this.#endImplicit(false)
+        }
         await pause(attempt)
         cancellation.check()
         this.#context.openBlock()
@@ -475,6 +492,7 @@ export class GatewaySession implements Session {
     oids: readonly number[],
   ): Promise<StatementDescription> {
     const session = this.#context
+    refuseCatalogWrite(statement, (name) => session.temporary.find(name) !== undefined)
     const shape = { session, statement, fields: fieldsOf(statement), oids }
     const { describe } = statementKind(statement)
     if (describe !== undefined) return describe(shape)
@@ -490,6 +508,7 @@ export class GatewaySession implements Session {
   ): Promise<Execution> {
     this.#refuseWhenFailed(statement)
     const session = this.#context
+    refuseCatalogWrite(statement, (name) => session.temporary.find(name) !== undefined)
     session.openBlock().statementCount++
     const fields = fieldsOf(statement)
     const call = { session, statement, fields, values, oids, formats, cancellation }
@@ -504,6 +523,12 @@ function withoutPasswords(text: string): string {
     /\bPASSWORD\s+(?:[EUN]&?)?(?:'(?:[^'\\]|''|\\.)*'?|\$.*)/gis,
     "PASSWORD '********'",
   )
+}
+
+/** `thrown` with its position in characters of `sql` instead of UTF-16 units. */
+function inCharacters(thrown: unknown, sql: string): unknown {
+  if (!(thrown instanceof SqlError) || thrown.position === undefined) return thrown
+  return thrown.at([...sql.slice(0, thrown.position - 1)].length + 1)
 }
 
 /** Statements whose rows (RETURNING) are there before the first is sent, so that they can be committed first. */

@@ -6,6 +6,7 @@ import { Catalog } from '../catalog/catalog.js'
 import { PgCatalog } from '../catalog/pg-catalog.js'
 import { type ShadowPrivileges, superusers } from '../catalog/shadow.js'
 import { AutoCompaction } from '../storage/auto-compaction.js'
+import { ColumnStatistics } from '../storage/column-statistics.js'
 import type { Engine } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { Groups } from '../storage/group.js'
@@ -13,6 +14,7 @@ import { ImportFiles } from '../storage/import-files.js'
 import { maintainLog } from '../storage/log-maintenance.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { SnapshotCache } from '../storage/snapshot-cache.js'
+import { AdvisoryLocks } from './advisory-locks.js'
 import { AppendQueue } from './append-queue.js'
 import { FULFILLED } from './fulfilled.js'
 import type { Transaction } from '../storage/transaction.js'
@@ -56,6 +58,7 @@ export class Gateway {
   readonly database: string
   readonly catalog: Catalog
   readonly snapshots: SnapshotCache
+  readonly statistics: ColumnStatistics
   readonly importFiles: ImportFiles
   /** What the system catalogs show of the lake. */
   readonly mirror: LakeMirror = new LakeMirror()
@@ -66,6 +69,7 @@ export class Gateway {
   readonly openChanges: OpenChanges = new OpenChanges()
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
+  readonly advisoryLocks: AdvisoryLocks = new AdvisoryLocks()
   readonly #pasts = new LRUCache<number, PastLake>({ max: 100 })
   readonly #compaction: AutoCompaction
   readonly #background = new Set<Promise<void>>()
@@ -81,6 +85,7 @@ export class Gateway {
       groups: new Groups(options.store, options.groupTimeoutMs),
       onCreateRolledBack: (path, id) => this.catalog.forgetTable(path, id),
     })
+    this.statistics = new ColumnStatistics(options.store)
     this.importFiles = new ImportFiles(options.copyDirectories ?? [])
     this.appends = new AppendQueue({
       store: options.store,
@@ -99,6 +104,7 @@ export class Gateway {
       options.store,
       async (path) => (await this.snapshots.latest(path))?.metadata.id ?? null,
       () => this.mirror.touch(),
+      this.snapshots.groups,
     )
   }
 

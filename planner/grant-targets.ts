@@ -3,6 +3,7 @@
 import type { AccessObject } from '../catalog/access-action.js'
 import type { Relation, TableName } from '../catalog/catalog.js'
 import { SqlError, SqlState } from '../storage/errors.js'
+import { objectOf } from './access-control.js'
 import { notSupported, undefinedRelation } from './refusal.js'
 import type { SessionContext } from './session-context.js'
 import { temporaryTableNamed } from './statements/temporary-table.js'
@@ -113,7 +114,7 @@ async function targetOf(session: SessionContext, relation: Relation): Promise<Gr
     }
   }
   const { table } = relation
-  const object = await session.catalog.accessObject(table)
+  const object = await ownObject(session, relation)
   if (object === null) throw undefinedRelation([table.layer, table.name])
   return {
     object,
@@ -124,11 +125,28 @@ async function targetOf(session: SessionContext, relation: Relation): Promise<Gr
   }
 }
 
+/** What privileges on a relation are kept of, a table that the block makes among them; null when it is gone. */
+export async function ownObject(
+  session: SessionContext,
+  relation: Relation,
+): Promise<AccessObject | null> {
+  if (relation.kind === 'table') {
+    const change = session.block?.changeOf(relation.table.path)
+    if (change?.creates === true) {
+      const { metadata } = change.snapshot(session.gateway.store)
+      return { kind: 'table', path: relation.table.path, id: metadata.id }
+    }
+  }
+  return objectOf(relation, session.catalog)
+}
+
 async function columnsOf(
   session: SessionContext,
   { path }: TableName,
 ): Promise<ReadonlyMap<string, string>> {
-  const snapshot = await session.gateway.snapshots.latest(path)
+  const change = session.block?.changeOf(path)
+  const snapshot =
+    change?.snapshot(session.gateway.store) ?? (await session.gateway.snapshots.latest(path))
   return new Map(snapshot?.schema.fields.map((field) => [field.name, columnKey(field)]))
 }
 

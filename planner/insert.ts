@@ -1,8 +1,10 @@
 /** Insert: rows of VALUES or of a query, as files that a block adds to a table. */
 
+import { violationOf } from './violated-object.js'
 import type { PgType } from '../catalog/pg-types.js'
 import type { TableName } from '../catalog/catalog.js'
 import type { AddFile } from '../storage/actions.js'
+import { writeWholeFileChanges } from '../storage/change-data.js'
 import type { Cancellation } from '../storage/cancellation.js'
 import {
   type RowSource,
@@ -310,7 +312,7 @@ export async function runInsert(
       const replaced =
         options.replaceWhere === undefined
           ? await overwritten(call, written.files, options, settings)
-          : await replacedRows(call, statement, fields, table, oids, cancellation)
+          : await replacedRows(call, written.files, statement, fields, table, oids, cancellation)
       const definition = redefined(snapshot, target, plan, written.rowCount)
       change.apply({
         operation: 'WRITE',
@@ -324,6 +326,8 @@ export async function runInsert(
       if (rows === undefined) return { kind: 'command', tag }
       const columns = shownColumns(plan)
       return { kind: 'rows', columns, source: ReadySource.ofRows(rows), tag: () => tag }
+    } catch (thrown) {
+      throw violationOf(thrown, table)
     } finally {
       connection.attach(undefined)
     }
@@ -403,7 +407,8 @@ async function overwritten(
 
 /** What goes by REPLACE WHERE, and comes back in files that are rewritten in part. */
 async function replacedRows(
-  { snapshot, values, context }: WriteCall,
+  { snapshot, target, values, context, connection }: WriteCall,
+  written: readonly AddFile[],
   statement: ParsedStatement,
   fields: Node,
   table: TableName,
@@ -424,8 +429,13 @@ async function replacedRows(
       replaced = change
     },
   })
-  const { adds = [], removes = [], reads = [], metrics = {} } = replaced
-  return { adds, removes, reads, metrics }
+  const { adds = [], removes = [], reads = [], metrics = {}, changeData } = replaced
+  if (typeof changeData !== 'object') return { adds, removes, reads, metrics, changeData }
+  // Where files tell which rows are gone, they tell which rows are new.
+  const { store } = context.gateway
+  const after = { ...snapshot, ...target }
+  const inserted = await writeWholeFileChanges(store, connection, after, written, [])
+  return { adds, removes, reads, metrics, changeData: [...changeData, ...inserted] }
 }
 
 let nextStage = 1

@@ -1,6 +1,8 @@
 /** JoinKeys: what the rows of small tables say about large ones they are joined with, for data skipping. */
 
 import { Oid } from '../catalog/pg-types.js'
+import { physicalNameOf } from '../storage/column-mapping.js'
+import type { ColumnStatistics } from '../storage/column-statistics.js'
 import type { EngineConnection } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import type { EngineValue } from '../storage/engine-value.js'
@@ -37,6 +39,9 @@ const LARGE_FILES = 5
 const SMALL_BYTES = 32 * 1024 * 1024
 const SMALL_ROWS = 100_000
 const SMALL_FILES = 100
+/** As many keys at most make more rows worth a look. */
+const FEW_KEYS = 1000
+const MANY_ROWS = 5_000_000
 const SHARE = 4
 /** Ranges that keys are summed up by, at most. */
 const SPANS_MAX = 200
@@ -90,13 +95,17 @@ export async function applyJoinKeys(
   planned: PlannedScans,
   values: readonly EngineValue[],
   connection: EngineConnection,
+  statistics: ColumnStatistics,
 ): Promise<void> {
   const { scans } = planned
   if (!scans.some(isLarge)) return
+  const counts = await distinctCounts(scans, statistics)
   const functions = await repeatableFunctions(connection)
   const extra = new Map<QueryLevel, LevelCondition[]>()
   const known = new Map<string, readonly KeySpan[] | null>()
-  const lookups = findLookups(shared, scans, functions).sort((a, b) => a.costBytes - b.costBytes)
+  const lookups = findLookups(shared, scans, functions, counts).sort(
+    (a, b) => a.costBytes - b.costBytes,
+  )
   for (const lookup of lookups) {
     const files = Math.max(...lookup.large.map((id) => planned.scans[id]?.files.length ?? 0))
     if (files < LARGE_FILES) continue
@@ -114,6 +123,26 @@ export async function applyJoinKeys(
     extra.set(lookup.level, [...own, { condition, only: lookup.only }])
     await planned.plan(tablePredicates(shared.roots, values, extra))
   }
+}
+
+/** Counts of different values, by relation id and the column's name in lower case. */
+type DistinctCounts = ReadonlyMap<number, ReadonlyMap<string, number>>
+
+async function distinctCounts(
+  scans: readonly Scan[],
+  statistics: ColumnStatistics,
+): Promise<DistinctCounts> {
+  const found = new Map<number, ReadonlyMap<string, number>>()
+  for (const [id, { snapshot }] of scans.entries()) {
+    const counts = await statistics.of(snapshot.metadata.id)
+    if (counts === null) continue
+    const columns = snapshot.schema.fields.flatMap((field): [string, number][] => {
+      const known = counts.columns[physicalNameOf(field, snapshot.columnMapping)]
+      return known === undefined ? [] : [[field.name.toLowerCase(), known.distinctCount]]
+    })
+    found.set(id, new Map(columns))
+  }
+  return found
 }
 
 function costOf({ files, sizeBytes }: Scan): number {
@@ -145,8 +174,9 @@ function findLookups(
   shared: SharedAnalysis,
   scans: readonly Scan[],
   functions: ReadonlySet<string>,
+  counts: DistinctCounts,
 ): Lookup[] {
-  const finder = new LookupFinder(shared.commonTables, scans, functions)
+  const finder = new LookupFinder(shared.commonTables, scans, functions, counts)
   for (const { level, conditions } of conditionedLevels(shared.roots)) {
     for (const leaf of level.ranges) {
       const large = relationsIn(leaf).filter((id) => scans[id] !== undefined && isLarge(scans[id]))
@@ -177,12 +207,15 @@ class LookupFinder {
   readonly #commonTables: ReadonlyMap<string, string>
   readonly #scans: readonly Scan[]
   readonly #functions: ReadonlySet<string>
+  readonly #counts: DistinctCounts
 
   constructor(
     commonTables: ReadonlyMap<string, string>,
     scans: readonly Scan[],
     functions: ReadonlySet<string>,
+    counts: DistinctCounts,
   ) {
+    this.#counts = counts
     this.#commonTables = commonTables
     this.#scans = scans
     this.#functions = functions
@@ -236,13 +269,13 @@ class LookupFinder {
     operator: Operator,
     term: TypedExpression,
     type: SqlType,
-    { keys, only, isFiltered }: KeyQuery,
+    { keys, only, isFiltered, distinctCount }: KeyQuery,
     own: ReadonlySet<Range> | undefined,
   ): void {
     const whole = commonTablesUsed(keys, this.#commonTables).join(' ') + keys
     if (!this.#isClosed(whole, new Set())) return
     const read = relationsOf(whole)
-    const cost = this.#cost(read)
+    const cost = this.#cost(read, distinctCount)
     const worth = Math.max(...large.map((id) => costOf(this.#scans[id] as Scan)))
     if (cost === null || cost * (isFiltered ? SHARE : SHARE * 5) > worth) return
     if (read.some((id) => large.includes(id))) return
@@ -267,8 +300,17 @@ class LookupFinder {
     return aliasesUsed(text).every(isKnown) && isRepeatable(text, this.#functions)
   }
 
-  /** What reading `relations` costs; null for more than a look beforehand may. */
-  #cost(relations: readonly number[]): number | null {
+  /** How many values a column of `leaf` has, where ANALYZE has counted them. */
+  #distinctOf({ relation, range }: LevelRange, column: RangeColumn): number | undefined {
+    if (relation === undefined || column.range !== range) return undefined
+    return this.#counts.get(relation)?.get(column.name.toLowerCase())
+  }
+
+  /**
+   * What reading `relations` costs; null for more than a look beforehand may. Where the keys are known
+   * to be few, there may be more rows of them.
+   */
+  #cost(relations: readonly number[], distinctCount?: number): number | null {
     let [cost, files, rows] = [0, 0, 0]
     for (const id of relations) {
       const scan = this.#scans[id]
@@ -278,7 +320,8 @@ class LookupFinder {
       if (cost > SMALL_BYTES || files > SMALL_FILES) return null
       rows += rowCount(scan)
     }
-    return rows > SMALL_ROWS ? null : cost
+    const isFew = distinctCount !== undefined && distinctCount <= FEW_KEYS
+    return rows > (isFew ? MANY_ROWS : SMALL_ROWS) ? null : cost
   }
 
   #scalar(value: TypedExpression): KeyQuery | null {
@@ -302,7 +345,9 @@ class LookupFinder {
     target: LevelRange | undefined,
   ): KeyQuery | null {
     const first = ranges.find(({ range }) => range === column.range)
-    if (first === undefined || first === target || !this.#isReadable(first)) return null
+    if (first === undefined || first === target) return null
+    const distinctCount = this.#distinctOf(first, column)
+    if (!this.#isReadable(first, distinctCount)) return null
     const asked = holding.filter(({ condition: { sql } }) => {
       if (sql === '' || aliasesUsed(sql).length === 0 || !isRepeatable(sql, this.#functions)) {
         return false
@@ -344,13 +389,14 @@ class LookupFinder {
     const from = group.map(({ sql }) => sql).join(', ')
     const keys = `SELECT ${typed(column.sql, type)} AS k FROM ${from}${where.length === 0 ? '' : ` WHERE ${where.join(' AND ')}`}`
     const only = used.map((one) => one.only).reduce(both, undefined)
-    return { keys, only, isFiltered: where.length > 0 || first.inner.length > 0 }
+    const isFiltered = where.length > 0 || first.inner.length > 0
+    return { keys, only, isFiltered, distinctCount }
   }
 
-  #isReadable({ sql, range }: LevelRange): boolean {
+  #isReadable({ sql, range }: LevelRange, distinctCount?: number): boolean {
     if (sql === undefined || /^LATERAL\b/.test(sql) || range.columns.length === 0) return false
     const text = commonTablesUsed(sql, this.#commonTables).join(' ') + sql
-    return this.#cost(relationsOf(text)) !== null && this.#isClosed(text, new Set())
+    return this.#cost(relationsOf(text), distinctCount) !== null && this.#isClosed(text, new Set())
   }
 }
 
@@ -362,6 +408,8 @@ interface KeyQuery {
   readonly only: ReadonlySet<Range> | undefined
   /** Whether the keys are fewer than a table has. */
   readonly isFiltered: boolean
+  /** How many keys there are at most, where that is known. */
+  readonly distinctCount?: number | undefined
 }
 
 /** A comparison both ways round; nothing for what is none. */

@@ -29,6 +29,8 @@ export interface ViewColumn {
 /** What the mirror reads: the lake as somebody sees it. */
 export interface MirrorSource {
   readonly catalog: Catalog
+  /** Tables that are not in the catalog yet. */
+  readonly madeTables?: readonly TableName[]
   readonly snapshotOf: (table: TableName) => Promise<Snapshot | null>
   /** The columns of a view; null when it cannot be read. */
   readonly describeView: (view: View) => Promise<readonly ViewColumn[] | null>
@@ -125,6 +127,25 @@ export class LakeMirror {
     }
   }
 
+  /** What somebody sees otherwise than everybody does; null when nothing. */
+  async difference(source: MirrorSource): Promise<ShadowChange | null> {
+    const { schemas, relations } = await this.#pictureOf(source)
+    const seen = new Set(relations.map(({ oid }) => oid))
+    const made = relations.filter(
+      (relation) => this.#relations.get(relation.oid)?.digest !== digestOf(relation),
+    )
+    const removed = [...this.#relations.keys()].filter((oid) => !seen.has(oid))
+    const isSame = JSON.stringify(schemas) === JSON.stringify(this.#schemas)
+    if (made.length === 0 && removed.length === 0 && isSame) return null
+    return {
+      removed: [...removed, ...made.map(({ oid }) => oid)],
+      schemas: isSame ? null : schemas,
+      relations: made,
+      counts: [],
+      privileges: null,
+    }
+  }
+
   async #look(source: MirrorSource): Promise<void> {
     const lookedMs = Date.now()
     const picture = await this.#pictureOf(source)
@@ -146,7 +167,7 @@ export class LakeMirror {
       const { oid } = relation
       left.delete(oid)
       const before = this.#relations.get(oid)
-      const digest = JSON.stringify({ ...relation, rowCount: 0, sizeBytes: 0 })
+      const digest = digestOf(relation)
       const isSame = before?.digest === digest
       const isCounted =
         isSame &&
@@ -175,7 +196,8 @@ export class LakeMirror {
     const { catalog } = source
     const layers = (await catalog.layers()).filter((layer) => !isReserved(layer))
     const tables: { readonly table: TableName; readonly snapshot: Snapshot }[] = []
-    const found = (await catalog.tables()).filter(({ layer }) => !isReserved(layer))
+    const listed = [...(await catalog.tables()), ...(source.madeTables ?? [])]
+    const found = listed.filter(({ layer }) => !isReserved(layer))
     const snapshots = await inTurns(found, async (table) => {
       try {
         return await source.snapshotOf(table)
@@ -256,6 +278,10 @@ export class LakeMirror {
     this.#described.set(path, { snapshot, counts })
     return counts
   }
+}
+
+function digestOf(relation: ShadowRelation): string {
+  return JSON.stringify({ ...relation, rowCount: 0, sizeBytes: 0 })
 }
 
 type Counts = ReturnType<typeof countsOf>

@@ -34,6 +34,8 @@ export type LakeCommand =
       readonly kind: 'describe-table'
       readonly name: readonly string[]
       readonly extended: boolean
+      /** The one column that is asked for; null for all. */
+      readonly column: string | null
     }
   | {
       readonly kind: 'show-properties'
@@ -275,7 +277,7 @@ export function parseLakeCommand(sql: string): LakeCommand | null {
   return null
 }
 
-/** `DESCRIBE [TABLE] [EXTENDED | FORMATTED] t`; null when it is something else. */
+/** `DESCRIBE [TABLE] [EXTENDED | FORMATTED] t [column]`; null when it is something else. */
 function describeTable(tokens: readonly Token[]): LakeCommand | null {
   let at = 1
   const follows = (): boolean => isName(tokens[at + 1])
@@ -284,8 +286,11 @@ function describeTable(tokens: readonly Token[]): LakeCommand | null {
     (isKeyword(tokens[at], 'extended') || isKeyword(tokens[at], 'formatted')) && follows()
   if (extended) at++
   const { parts, next } = qualifiedName(tokens, at)
-  if (parts.length === 0 || next !== tokens.length) return null
-  return { kind: 'describe-table', name: parts, extended }
+  const last = tokens[next]
+  const hasColumn = isName(last) && next + 1 === tokens.length
+  if (parts.length === 0 || (next !== tokens.length && !hasColumn)) return null
+  const column = hasColumn && last !== undefined ? identifierName(last) : null
+  return { kind: 'describe-table', name: parts, extended, column }
 }
 
 /** `SHOW TBLPROPERTIES t [('key')]`; null when it is malformed. */

@@ -28,7 +28,7 @@ const NUMBERS = [
   `lakegate_quotient_text(x) AS CASE WHEN abs(x) < 1 THEN CAST(x AS VARCHAR) WHEN abs(x) < 10000 THEN CAST(CAST(x AS DECIMAL(38,16)) AS VARCHAR) WHEN abs(x) < 100000000 THEN CAST(CAST(x AS DECIMAL(38,12)) AS VARCHAR) ELSE CAST(CAST(x AS DECIMAL(38,8)) AS VARCHAR) END`,
   `lakegate_float_text(x) AS CASE WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END WHEN typeof(x) = 'FLOAT' AND abs(x) >= 1e6 THEN lakegate_exponent_text(x) WHEN x = trunc(x) AND abs(x) < 1e15 THEN regexp_replace(CAST(x AS VARCHAR), '\\.0$', '') WHEN abs(x) >= 1e15 AND abs(x) < 1e17 AND typeof(x) = 'DOUBLE' THEN lakegate_exponent_text(x) ELSE CAST(x AS VARCHAR) END`,
   `lakegate_exponent_text(x) AS CASE WHEN x < 0 THEN '-' ELSE '' END || lakegate_mantissa(regexp_replace(CAST(abs(x) AS VARCHAR), '\\.0$', ''))`,
-  `lakegate_mantissa(digits) AS CASE WHEN regexp_full_match(digits, '[0-9]+') THEN rtrim(rtrim(digits[1] || '.' || digits[2:], '0'), '.') || 'e+' || (length(digits) - 1) ELSE digits END`,
+  `lakegate_mantissa(digits) AS CASE WHEN regexp_full_match(digits, '[0-9]+') THEN rtrim(rtrim(digits[1] || '.' || digits[2:], '0'), '.') || 'e+' || lpad(CAST(length(digits) - 1 AS VARCHAR), 2, '0') ELSE digits END`,
   `lakegate_shift_left(x, n, bits) AS lakegate_wrap(CAST(CAST(x AS HUGEINT) * CAST(pow(2, n % bits) AS HUGEINT) AS HUGEINT), bits)`,
   `lakegate_wrap(x, bits) AS lakegate_signed(((x % CAST(pow(2, bits) AS HUGEINT)) + CAST(pow(2, bits) AS HUGEINT)) % CAST(pow(2, bits) AS HUGEINT), bits)`,
   `lakegate_signed(x, bits) AS CAST(CASE WHEN x >= CAST(pow(2, bits - 1) AS HUGEINT) THEN x - CAST(pow(2, bits) AS HUGEINT) ELSE x END AS BIGINT)`,

@@ -47,8 +47,9 @@ export async function findMaintained(
   session: SessionContext,
   name: readonly string[],
   need: MaintenanceNeed,
+  load = (path: string): Promise<Snapshot | null> => session.gateway.snapshots.latest(path),
 ): Promise<MaintainedTable> {
-  const { catalog, snapshots } = session.gateway
+  const { catalog } = session.gateway
   if (name.length === 1 && session.temporary.find(name[0] ?? '') !== undefined) {
     throw notSupported('maintenance of a temporary table')
   }
@@ -56,7 +57,7 @@ export async function findMaintained(
   if (found?.kind === 'view') {
     throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a table`)
   }
-  const snapshot = found === null ? null : await snapshots.latest(found.table.path)
+  const snapshot = found === null ? null : await load(found.table.path)
   if (found === null || snapshot === null) throw undefinedRelation(name)
   if (need === 'owner') await session.access.requireOwner(found)
   if (need === 'maintain' && !(await session.access.mayMaintain(found.table))) {

@@ -26,6 +26,12 @@ export type MaintenanceCommand =
       readonly lite: boolean
     }
   | {
+      readonly kind: 'analyze'
+      readonly name: readonly string[]
+      /** Null: all of them. */
+      readonly columns: readonly string[] | null
+    }
+  | {
       readonly kind: 'restore'
       readonly name: readonly string[]
       readonly to: 'version' | 'timestamp'
@@ -40,11 +46,12 @@ export type MaintenanceCommand =
  * 42601 with the position in `sql` for what is neither.
  */
 export function parseMaintenance(sql: string): MaintenanceCommand | null {
-  if (!/^(?:\s|--|\/\*|optimize|vacuum|restore|reorg)/i.test(sql)) return null
+  if (!/^(?:\s|--|\/\*|optimize|vacuum|restore|reorg|analyze)/i.test(sql)) return null
   const words = new Words(sql)
   if (words.take('optimize')) return optimize(words)
   if (words.take('restore')) return restore(words)
   if (words.take('reorg')) return reorg(words)
+  if (words.take('analyze')) return words.take('table') ? analyze(words) : null
   return words.take('vacuum') ? vacuum(words) : null
 }
 
@@ -85,6 +92,32 @@ function restore(words: Words): MaintenanceCommand {
   if (to === 'version') words.need('version')
   if (words.take('as')) words.need('of')
   return { kind: 'restore', name, to, expression: words.until(null).text }
+}
+
+/** `ANALYZE TABLE t COMPUTE STATISTICS [FOR ALL COLUMNS | FOR COLUMNS a, b | FOR COLUMNS (a, b)]`. */
+function analyze(words: Words): MaintenanceCommand {
+  const name = words.name()
+  words.need('compute')
+  words.need('statistics')
+  if (!words.take('for')) {
+    // Without columns it counts rows; NOSCAN would take what the log knows.
+    words.take('noscan')
+    words.end()
+    return { kind: 'analyze', name, columns: [] }
+  }
+  if (words.take('all')) {
+    words.need('columns')
+    words.end()
+    return { kind: 'analyze', name, columns: null }
+  }
+  words.need('columns')
+  const columns: string[] = []
+  const open = words.take('(')
+  do columns.push(...words.name().slice(-1))
+  while (words.take(','))
+  if (open) words.need(')')
+  words.end()
+  return { kind: 'analyze', name, columns }
 }
 
 /** `VACUUM t` with RETAIN n HOURS, DRY RUN, LITE or FULL behind the name, in any order. */

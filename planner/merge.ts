@@ -31,6 +31,7 @@ import {
   targetSide,
   TARGET,
 } from './row-change.js'
+import { type RowSubquery, withRowSubqueries } from './row-subquery.js'
 import { analyzeAssignments, assignedName, assignedText, type NextIdentity } from './row-update.js'
 import { type NamedColumn, Scope } from './scope.js'
 import { listOf, type Node, nodeOf } from './syntax-tree.js'
@@ -55,6 +56,7 @@ interface Clause {
   readonly action: number | null
   /** For UPDATE and INSERT, in the order of the table's columns. */
   readonly values: readonly string[]
+  readonly subqueries?: readonly RowSubquery[]
 }
 
 /** What a MERGE says that PostgreSQL's grammar lacks. */
@@ -126,6 +128,7 @@ export function planMerge(
       joined,
       star: stars.find((star) => star.clause === i),
       evolves,
+      row,
       oldOf: (index) => (index < known.length ? `${row}.${old.names[index] ?? ''}` : 'NULL'),
       next: (column, identity) => draws.next(column, identity, `${row}.${chosen} = ${i + 1}`),
     }),
@@ -177,13 +180,20 @@ export function planMerge(
   const isShown = returningNodes(fields).length > 0
   const shown = [...(isShown ? [...old.names, ...joined.names] : []), ...draws.counters]
   const changed = `SELECT * FROM (${numbered}) AS ${row} WHERE ${row}.${chosen} IN (${acting.length === 0 ? 'NULL' : acting.join(', ')})`
+  const valued = withRowSubqueries(
+    changed,
+    clauses.flatMap(({ subqueries = [] }, i) =>
+      subqueries.map((subquery) => ({ subquery, condition: `${row}.${chosen} = ${i + 1}` })),
+    ),
+    row,
+  )
   const staged = `SELECT ${[
     ...own,
     `${row}.${FILE_COLUMN}`,
     `${row}.${ROW_COLUMN}`,
     `${action} AS ${ACTION_COLUMN}`,
     ...shown.map((one) => `${row}.${one}`),
-  ].join(', ')} FROM (${draws.counted(changed)}) AS ${row}`
+  ].join(', ')} FROM (${draws.counted(valued)}) AS ${row}`
   const sql = checkedRows(
     analysis,
     snapshot,
@@ -250,12 +260,14 @@ interface ClauseContext {
   readonly star: MergeStar | undefined
   readonly evolves: boolean
   readonly next: NextIdentity
+  /** The rows that the clauses are about, as DuckDB knows them. */
+  readonly row: string
   /** The text of a column of the row as it is. */
   readonly oldOf: (index: number) => string
 }
 
 function analyzeClause(analysis: Analysis, fields: Node, context: ClauseContext): Clause {
-  const { columns, table, alias, scopes, star } = context
+  const { columns, table, alias, scopes, star, row } = context
   const match: Match =
     star?.inserts === true ? 'by-target' : (MATCHES[String(fields.matchKind)] ?? 'matched')
   const scope = scopes[match]
@@ -282,17 +294,18 @@ function analyzeClause(analysis: Analysis, fields: Node, context: ClauseContext)
   const unchanged = (): string[] => columns.map((column, i) => stored(context.oldOf(i), column))
   switch (fields.commandType) {
     case 'CMD_UPDATE': {
-      const changed = analyzeAssignments(
+      const { changed, subqueries } = analyzeAssignments(
         analysis,
         listOf(fields.targetList),
         columns,
         table,
         alias,
         scope,
+        row,
         context.next,
       )
       const values = unchanged().map((text, i) => changed.get(columns[i] as TargetColumn) ?? text)
-      return { match, condition, action: ACTION.update, values }
+      return { match, condition, action: ACTION.update, values, subqueries }
     }
     case 'CMD_DELETE':
       table.use?.require('DELETE')

@@ -128,7 +128,7 @@ export function parseStatement(source: string, start: number): ParsedStatement {
       insertOptions: insert.options,
     }
   } catch (thrown) {
-    const error = translate(thrown, start)
+    const error = translate(thrown, start, source)
     // Places in words that the client did not write mean nothing to it.
     throw altered !== lifted.text && error instanceof SqlError ? error.at(undefined) : error
   }
@@ -152,11 +152,11 @@ function lakeCommandOf(source: string, start: number): LakeCommand | null {
   try {
     return parseLakeCommand(source)
   } catch (thrown) {
-    throw translate(thrown, start)
+    throw translate(thrown, start, source)
   }
 }
 
-function translate(thrown: unknown, start: number): unknown {
+function translate(thrown: unknown, start: number, source: string): unknown {
   if (thrown instanceof SqlError) {
     return thrown.position === undefined ? thrown : thrown.at(start + thrown.position)
   }
@@ -174,6 +174,8 @@ function translate(thrown: unknown, start: number): unknown {
   const cursor = details?.cursorPosition
   return new SqlError(SqlState.syntaxError, thrown.message, {
     cause: thrown,
-    position: cursor === undefined ? undefined : start + cursor + 1,
+    // The parser counts characters.
+    position:
+      cursor === undefined ? undefined : start + [...source].slice(0, cursor).join('').length + 1,
   })
 }

@@ -1,11 +1,20 @@
 /** PlannedScans: which files each table of a statement reads, and the text that reads them. */
 
+import type { ChangeFeed } from '../storage/change-feed.js'
+import { changeRelation } from '../storage/change-relation.js'
 import type { EngineConnection } from '../storage/engine.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { type Predicate, UNKNOWN } from '../storage/predicate.js'
 import { planScan, prepareScan, type Scan } from '../storage/scan.js'
 import { scanRelation } from '../storage/scan-relation.js'
 import type { Snapshot } from '../storage/snapshot.js'
+
+/** A table that is read, or the changes of one. */
+export interface PlannedTable {
+  readonly snapshot: Snapshot
+  /** Whose rows they are, where they are changes; `snapshot` is the feed's. */
+  readonly feed?: ChangeFeed
+}
 
 /**
  * The scans of a statement's tables, by relation id.
@@ -14,18 +23,14 @@ import type { Snapshot } from '../storage/snapshot.js'
  * when first asked for, is for the connection given here, and lasts until its table is planned anew.
  */
 export class PlannedScans {
-  readonly #tables: readonly { readonly snapshot: Snapshot }[]
+  readonly #tables: readonly PlannedTable[]
   readonly #store: ObjectStore
   readonly #connection: EngineConnection
   readonly #predicates: string[] = []
   readonly #texts = new Map<number, string>()
   #scans: readonly Scan[] = []
 
-  constructor(
-    tables: readonly { readonly snapshot: Snapshot }[],
-    store: ObjectStore,
-    connection: EngineConnection,
-  ) {
+  constructor(tables: readonly PlannedTable[], store: ObjectStore, connection: EngineConnection) {
     this.#tables = tables
     this.#store = store
     this.#connection = connection
@@ -65,9 +70,16 @@ export class PlannedScans {
   async text(id: number): Promise<string> {
     const scan = this.#scans[id]
     if (scan === undefined) return ''
-    const text = this.#texts.get(id) ?? (await scanRelation(this.#store, this.#connection, scan))
+    const text = this.#texts.get(id) ?? (await this.#textOf(id, scan))
     this.#texts.set(id, text)
     return text
+  }
+
+  #textOf(id: number, scan: Scan): Promise<string> {
+    const feed = this.#tables[id]?.feed
+    return feed === undefined
+      ? scanRelation(this.#store, this.#connection, scan)
+      : changeRelation(this.#store, this.#connection, scan, feed)
   }
 }
 

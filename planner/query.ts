@@ -15,7 +15,7 @@ import { emptyRelation } from '../storage/scan-relation.js'
 import { engineTypeOf } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { versionAt } from '../storage/snapshot.js'
-import { type AccessControl, useOfTable } from './access-control.js'
+import { type AccessControl, UNRESTRICTED, useOfTable } from './access-control.js'
 import {
   Analysis,
   type AnalysisHost,
@@ -35,18 +35,20 @@ import type { InputStyle } from './literal.js'
 import { numberParameters } from './parameter-marker.js'
 import { type ParsedStatement, parseStatements } from './parse.js'
 import { laterRelation } from './past-lake.js'
-import { PlannedScans } from './planned-scans.js'
+import { PlannedScans, type PlannedTable } from './planned-scans.js'
 import type { Execution } from './portal.js'
 import type { ResultColumn } from './result.js'
 import { StreamSource } from './row-source.js'
 import { SourceText } from './source-text.js'
 import { isArrayOid, numericType, type SqlType, sqlType, typeOfEngine } from './sql-type.js'
 import { kindOf, listOf, type Node, nodeOf, walk } from './syntax-tree.js'
+import { changeBounds, changedTableName, openTableChanges } from './table-changes.js'
 import { tablePredicates } from './table-predicates.js'
 import { TableUse } from './table-use.js'
 import { collectTableReferences, type TableReference } from './table-references.js'
 import type { TransactionBlock } from './transaction-block.js'
 import { requirePlainTravel } from './travel-expression.js'
+import { findTarget } from './write-target.js'
 
 /** What a query needs of the session that runs it. */
 export interface QueryContext {
@@ -61,6 +63,11 @@ export interface QueryContext {
   readonly inputStyle: InputStyle
   /** The session's temporary table of that name, or undefined. */
   readonly temporaryTable: (name: string) => TemporaryRelation | undefined
+  /** The copy of a system catalog that a statement joins with tables of the lake. */
+  readonly catalogRelation?: (
+    schema: string | undefined,
+    name: string,
+  ) => TemporaryRelation | undefined
   /** Where changes write deletion vectors. */
   readonly deletionPolicy: DeletionPolicy
   /** Whether keys of small tables are read beforehand to leave out files of large ones. */
@@ -271,9 +278,8 @@ export interface AnalyzedStatement<Q extends AnalyzedQuery = AnalyzedQuery> {
   readonly emptyText: (id: number) => string
 }
 
-export interface ReferencedTable {
+export interface ReferencedTable extends PlannedTable {
   readonly name: TableName
-  readonly snapshot: Snapshot
 }
 
 function selectOf(statement: ParsedStatement): (analysis: Analysis) => AnalyzedQuery {
@@ -427,16 +433,6 @@ async function analyzeStatement<Q extends AnalyzedQuery>(
   const { depth } = reader
   const source = new SourceText(statement.text)
   const relations = new Map<Node, Relation | undefined>()
-  for (const reference of collectTableReferences(tree, source, statement.travels)) {
-    try {
-      relations.set(reference.node, await resolve(reference, run, reader))
-    } catch (thrown) {
-      if (thrown instanceof SqlError && thrown.position === undefined && depth === 0) {
-        throw thrown.at(statement.start + reference.start + 1)
-      }
-      throw thrown
-    }
-  }
   const layers = await run.context.catalog.layers()
   const host: AnalysisHost = {
     relation: (range) => relations.get(range),
@@ -450,25 +446,52 @@ async function analyzeStatement<Q extends AnalyzedQuery>(
       return known.type
     },
   }
-  for (;;) {
-    const roots = run.shared.roots.length
-    const analysis = new Analysis(host, source, statement.start, run.shared)
+  const analyzing = <T>(make: (analysis: Analysis) => T): Promise<T> =>
+    settled(run, () => make(new Analysis(host, source, statement.start, run.shared)))
+  for (const reference of collectTableReferences(tree, source, statement.travels)) {
+    const { changes } = reference
     try {
-      return { query: build(analysis), analysis }
+      const relation =
+        changes === undefined
+          ? await resolve(reference, run, reader)
+          : await changesRelation(
+              reference,
+              await analyzing((analysis) => changeBounds(analysis, changes)),
+              run,
+              reader,
+            )
+      relations.set(reference.node, relation)
     } catch (thrown) {
-      if (thrown instanceof EngineCallNeeded) {
-        engineCalls.set(thrown.call, { type: await engineCallType(thrown.call, run.connection) })
-        run.shared.roots.length = roots
-        continue
-      }
-      // A place inside a view's text means nothing to the client.
-      if (thrown instanceof SqlError && depth > 0) throw thrown.at(undefined)
-      if (thrown instanceof RangeError) {
-        throw new SqlError(SqlState.statementTooComplex, 'stack depth limit exceeded', {
-          cause: thrown,
-        })
+      if (thrown instanceof SqlError && thrown.position === undefined && depth === 0) {
+        throw thrown.at(statement.start + reference.start + 1)
       }
       throw thrown
+    }
+  }
+  try {
+    return await analyzing((analysis) => ({ query: build(analysis), analysis }))
+  } catch (thrown) {
+    // A place inside a view's text means nothing to the client.
+    if (thrown instanceof SqlError && depth > 0) throw thrown.at(undefined)
+    if (thrown instanceof RangeError) {
+      throw new SqlError(SqlState.statementTooComplex, 'stack depth limit exceeded', {
+        cause: thrown,
+      })
+    }
+    throw thrown
+  }
+}
+
+/** What `make` makes, once DuckDB has told the types of all calls in it. */
+async function settled<T>(run: AnalysisRun, make: () => T): Promise<T> {
+  for (;;) {
+    const roots = run.shared.roots.length
+    try {
+      return make()
+    } catch (thrown) {
+      if (!(thrown instanceof EngineCallNeeded)) throw thrown
+      engineCalls.set(thrown.call, { type: await engineCallType(thrown.call, run.connection) })
+      run.shared.roots.length = roots
     }
   }
 }
@@ -555,6 +578,13 @@ async function readerInside(
   return { user, searchPath: isTrusted ? outer.searchPath : DEFAULT_SEARCH_PATH, depth }
 }
 
+function crossDatabase({ schema, name }: TableReference, database: string): SqlError {
+  return new SqlError(
+    SqlState.featureNotSupported,
+    `cross-database references are not implemented: "${database}.${schema}.${name}"`,
+  )
+}
+
 /** What a reference names, or undefined when there is no such relation. */
 async function resolve(
   reference: TableReference,
@@ -569,12 +599,11 @@ async function resolve(
     const temporary = context.temporaryTable(name)
     if (temporary !== undefined) return { kind: 'temporary', name, ...temporary }
   }
+  const copied = context.catalogRelation?.(schema, name)
+  if (copied !== undefined) return { kind: 'temporary', name, ...copied }
   const database = reference.node.catalogname as string | undefined
   if (database !== undefined && database !== context.gateway.database) {
-    throw new SqlError(
-      SqlState.featureNotSupported,
-      `cross-database references are not implemented: "${database}.${schema}.${name}"`,
-    )
+    throw crossDatabase(reference, database)
   }
   const parts = schema === undefined ? [name] : [schema, name]
   for (const layer of schema === undefined ? searchPath : [schema]) {
@@ -676,6 +705,47 @@ async function tableRelation(
   return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id, use }
 }
 
+/** What a call of table_changes() gives, or undefined when it names no relation. */
+async function changesRelation(
+  reference: TableReference,
+  bounds: ReturnType<typeof changeBounds>,
+  run: AnalysisRun,
+  reader: Reader,
+): Promise<Relation | undefined> {
+  const { schema, name, changes = {} } = reference
+  const { gateway, block, catalog, access } = run.context
+  const { searchPath } = reader
+  const { connection, values, executing } = run
+  const [database] = changedTableName(changes).slice(0, -2)
+  if (database !== undefined && database !== gateway.database) {
+    throw crossDatabase(reference, database)
+  }
+  const { table, snapshot } = await findTarget(
+    { relname: name, ...(schema === undefined ? {} : { schemaname: schema }) },
+    // Which layers may be used was asked when a view was made.
+    { gateway, block, catalog, searchPath, access: reader.depth === 0 ? access : UNRESTRICTED },
+    undefined,
+    'nothing',
+    (view) => `"${view}" is not a table`,
+  )
+  const feed = await openTableChanges(
+    { gateway, connection, values, executing },
+    table,
+    snapshot,
+    bounds,
+  )
+  const id = run.tables.push({ name: table, snapshot: feed.snapshot, feed }) - 1
+  const columns = feed.snapshot.schema.fields.map((field) => ({
+    name: field.name,
+    type: typeOfEngine(engineTypeOf(field.type)),
+  }))
+  // Rows that are gone, and columns that were, are among them: all that the table has and had.
+  const use = useOfTable(table, snapshot, reader.user, ['SELECT'])
+  use.wholeRow()
+  run.shared.uses.add(use)
+  return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id, use }
+}
+
 /** The statement's text over the files it must read. */
 export async function scanText(
   analyzed: AnalyzedStatement,
@@ -711,16 +781,20 @@ export async function relationTexts(
   const { shared, tables } = analyzed
   await context.access.check(shared.uses)
   const planned = new PlannedScans(tables, context.gateway.store, connection)
-  const own = analyzed.predicates?.(values)
-  await planned.plan(new Map([...tablePredicates(shared.roots, values), ...(own ?? [])]))
+  const stated = analyzed.predicates?.(values)
+  await planned.plan(new Map([...tablePredicates(shared.roots, values), ...(stated ?? [])]))
   const before = planned.scans
   // Of a query in DuckDB's words too little is known.
-  if (joinKeys && own === undefined) await applyJoinKeys(shared, planned, values, connection)
+  if (joinKeys && stated === undefined) {
+    await applyJoinKeys(shared, planned, values, connection, context.gateway.statistics)
+  }
   const scans = planned.scans.map((scan, id): ScannedTable => {
-    const { layer, name } = (tables[id] as ReferencedTable).name
+    const { name: table, feed } = tables[id] as ReferencedTable
+    const own = `${table.layer}.${table.name}`
+    const name = feed === undefined ? own : `table_changes(${own})`
     const filesBefore = before[id]?.files.length ?? 0
     const filesBeforeJoinKeys = filesBefore === scan.files.length ? undefined : filesBefore
-    return { name: `${layer}.${name}`, scan, filesBeforeJoinKeys }
+    return { name, scan, filesBeforeJoinKeys }
   })
   const texts: string[] = []
   for (const id of tables.keys()) texts.push(await planned.text(id))
@@ -735,7 +809,7 @@ async function snapshotFor(
   const { gateway, block } = run.context
   const { connection, values } = run
   const { travel } = reference
-  const newest = (): Promise<Snapshot | null> => block.snapshot(table.path, gateway)
+  const newest = (): Promise<Snapshot | null> => block.snapshot(table.path, gateway, table)
   let snapshot: Snapshot | null
   const dependsOnParameter = travel !== undefined && /\$\d/.test(travel.expression)
   if (travel === undefined || (dependsOnParameter && !run.executing)) snapshot = await newest()

@@ -82,6 +82,7 @@ function renamed({ view, references }: NamingView, layer: string, name: string):
     { hint: 'Drop the view first, and create it again afterwards.' },
   )
   if (statement === undefined || statement.tree === null) throw cannot
+  if (references.some(({ changes }) => changes !== undefined)) throw cannot
   walk(statement.tree, (node) => {
     // schema.table.column: no alias stands for the schema.
     if (listOf(nodeOf(node, 'ColumnRef')?.fields).length > 2) throw cannot

@@ -19,7 +19,7 @@ export interface ChangeNotice {
  *
  * `make` decides by the state it is given, again when another gateway changed it meanwhile; what it
  * puts into `notices` is told once it is settled. 25006 in
- * a read-only transaction, 0A000 in a block that changes tables.
+ * a read-only transaction.
  */
 export async function changeAccess(
   session: SessionContext,
@@ -31,10 +31,10 @@ export async function changeAccess(
   ) => readonly AccessAction[] | Promise<readonly AccessAction[]>,
 ): Promise<void> {
   session.requireWritable(words)
-  if (session.inExplicitBlock) await session.openBlock().draftCatalog(session.gateway)
+  const catalog = await session.changingCatalog()
   let notices: ChangeNotice[] = []
   try {
-    await session.catalog.changeAccess(async (access) => {
+    await catalog.changeAccess(async (access) => {
       notices = []
       return make(session.access.actorIn(access), access, notices)
     })

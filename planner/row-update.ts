@@ -30,6 +30,7 @@ import {
   targetSide,
   TARGET,
 } from './row-change.js'
+import { analyzeRowSubquery, type RowSubquery, withRowSubqueries } from './row-subquery.js'
 import { Scope } from './scope.js'
 import { listOf, type Node, nodeOf, stringOf } from './syntax-tree.js'
 import { keyEqualities } from './table-predicates.js'
@@ -42,6 +43,7 @@ import {
   targetColumn,
   targetColumns,
 } from './target-table.js'
+import type { TypedExpression } from './typed-expression.js'
 
 /** What the fields of an UpdateStmt or DeleteStmt change in a table. */
 export function planRowUpdate(
@@ -126,14 +128,20 @@ export function planRowUpdate(
       : []
     sql = `SELECT ${[...own, ...passed].join(', ')} FROM (${inner}) AS ${row}`
   } else {
-    const changed = analyzeAssignments(
+    const { changed, subqueries } = analyzeAssignments(
       analysis,
       listOf(fields.targetList),
       columns,
       table,
       name,
       scopeOf(outer, old, joined),
+      row,
       (column, identity) => draws.next(column, identity, 'true'),
+    )
+    const rows = withRowSubqueries(
+      inner,
+      subqueries.map((subquery) => ({ subquery })),
+      row,
     )
     const own = columns.map((column, i) => {
       const value = changed.get(column) ?? stored(oldOf(i), column)
@@ -143,7 +151,7 @@ export function planRowUpdate(
       analysis,
       snapshot,
       columns,
-      `SELECT ${[...own, ...passed, ...draws.counters].join(', ')} FROM (${draws.counted(inner)}) AS ${row}`,
+      `SELECT ${[...own, ...passed, ...draws.counters].join(', ')} FROM (${draws.counted(rows)}) AS ${row}`,
       table.name,
       [...passing, ...draws.counters],
     )
@@ -195,11 +203,18 @@ function requireOtherAlias(analysis: Analysis, item: Side, name: string): void {
 
 /** The text of the number that an identity column gives next. */
 export type NextIdentity = (column: TargetColumn, identity: IdentityColumn) => string
+/** What a SET list does. */
+export interface Assignments {
+  /** The texts of the columns that it names. */
+  readonly changed: ReadonlyMap<TargetColumn, string>
+  /** What `withRowSubqueries` is to add to the rows that the texts are about. */
+  readonly subqueries: readonly RowSubquery[]
+}
 
 /**
- * The texts that an UPDATE's SET list gives columns.
+ * The texts that an UPDATE's SET list gives columns, over rows that DuckDB knows as `row`.
  *
- * `alias` may stand before a column's name, as Spark's users write it. 42701 for a column that is
+ * `alias` may stand before a column's name, as Spark's users write it. 42601 for a column that is
  * assigned twice, 428C9 for a generated one.
  */
 export function analyzeAssignments(
@@ -209,9 +224,12 @@ export function analyzeAssignments(
   table: ChangedTable,
   alias: string,
   scope: Scope,
+  row: string,
   next?: NextIdentity,
-): ReadonlyMap<TargetColumn, string> {
+): Assignments {
   const changed = new Map<TargetColumn, string>()
+  const subqueries: RowSubquery[] = []
+  let values: readonly TypedExpression[] = []
   for (const node of nodes) {
     const target = nodeOf(node, 'ResTarget') ?? {}
     const location = typeof target.location === 'number' ? target.location : 0
@@ -226,12 +244,26 @@ export function analyzeAssignments(
         location,
       )
     }
-    changed.set(
-      column,
-      assignedText(analysis, assignedNode(analysis, target.val as Node), column, scope, next),
-    )
+    const many = nodeOf(target.val, 'MultiAssignRef')
+    const link = nodeOf(many?.source, 'SubLink')
+    if (many === undefined || link === undefined) {
+      const value =
+        many === undefined ? (target.val as Node) : assignedNode(analysis, many, location)
+      changed.set(column, assignedText(analysis, value, column, scope, next))
+      continue
+    }
+    requireAssignable(column)
+    if (Number(many.colno) === 1) {
+      const select = link.subselect as Node
+      const made = analyzeRowSubquery(analysis, select, Number(many.ncolumns), location, scope, row)
+      subqueries.push(made.subquery)
+      values = made.values
+    }
+    const value = values[Number(many.colno) - 1]
+    if (value === undefined) throw new Error('assertion failed: columns of a row come in order')
+    changed.set(column, assign(analysis, value, column).sql)
   }
-  return changed
+  return { changed, subqueries }
 }
 
 /** The column a ResTarget names: `c`, or `t.c` with the table's own name before it. */
@@ -243,16 +275,41 @@ export function assignedName(analysis: Analysis, target: Node, alias: string): s
   throw analysis.notSupported('assignment to a part of a column')
 }
 
-/** The value of one column out of `(a, b) = (1, 2)`. */
-function assignedNode(analysis: Analysis, node: Node): Node {
-  const many = nodeOf(node, 'MultiAssignRef')
-  if (many === undefined) return node
+/** The value of one column out of `(a, b) = (1, 2)`; 42601 when there are more of one side. */
+function assignedNode(analysis: Analysis, many: Node, location: number): Node {
   const row = nodeOf(many.source, 'RowExpr')
   const args = listOf(row?.args)
-  if (row === undefined || args.length !== Number(many.ncolumns)) {
-    throw analysis.notSupported('assignment of several columns from a subquery')
+  const hasStar = args.some((arg) =>
+    listOf(nodeOf(arg, 'ColumnRef')?.fields).some((field) => nodeOf(field, 'A_Star') !== undefined),
+  )
+  if (hasStar) throw analysis.notSupported('assignment of several columns from a row with a star')
+  if (row === undefined) {
+    throw analysis.error(
+      SqlState.featureNotSupported,
+      'source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression',
+      location,
+    )
+  }
+  if (args.length !== Number(many.ncolumns)) {
+    throw analysis.error(
+      SqlState.syntaxError,
+      'number of columns does not match number of values',
+      location,
+    )
   }
   return args[Number(many.colno) - 1] as Node
+}
+
+/** 428C9 for a column that takes nothing but DEFAULT. */
+function requireAssignable(column: TargetColumn): void {
+  const isGenerated = column.generatedText !== undefined
+  if (!isGenerated && column.identity?.allowExplicitInsert !== false) return
+  const { name } = column.field
+  throw new SqlError(SqlState.generatedAlways, `column "${name}" can only be updated to DEFAULT`, {
+    detail: isGenerated
+      ? `Column "${name}" is a generated column.`
+      : `Column "${name}" is an identity column defined as GENERATED ALWAYS.`,
+  })
 }
 
 /** `node` as what is stored in `column`: DEFAULT too; 428C9 for anything else in a generated one or an
@@ -265,27 +322,12 @@ export function assignedText(
   next?: NextIdentity,
 ): string {
   const isDefault = nodeOf(node, 'SetToDefault') !== undefined
-  if (column.generatedText !== undefined) {
-    if (isDefault) return stored('NULL', column)
-    throw new SqlError(
-      SqlState.generatedAlways,
-      `column "${column.field.name}" can only be updated to DEFAULT`,
-      { detail: `Column "${column.field.name}" is a generated column.` },
-    )
-  }
+  if (isDefault && column.generatedText !== undefined) return stored('NULL', column)
   if (isDefault && column.identity !== undefined && next !== undefined) {
     return next(column, column.identity)
   }
   if (isDefault) return defaultValue(analysis, column)
-  if (column.identity?.allowExplicitInsert === false) {
-    throw new SqlError(
-      SqlState.generatedAlways,
-      `column "${column.field.name}" can only be updated to DEFAULT`,
-      {
-        detail: `Column "${column.field.name}" is an identity column defined as GENERATED ALWAYS.`,
-      },
-    )
-  }
+  requireAssignable(column)
   return assign(analysis, analyzeExpression(analysis, node, scope, plainPlace('UPDATE')), column)
     .sql
 }

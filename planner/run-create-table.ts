@@ -80,7 +80,7 @@ export async function runCreateTable(
   const { definition, options } = await definedBy(fields, lake, table, start, context)
   if (definition.fields.length === 0) throw notSupported('a table without columns')
   await requireExpressions(definition, statement, table.name, context)
-  const layer = await context.gateway.catalog.layer(table.layer)
+  const layer = await context.catalog.layer(table.layer)
   const inherited = withLayerDefaults(options, layer, definition.fields, table.name)
   const made = define(place, definition.fields, inherited, definition.configuration)
   if (definition.configuration['lakegate.primaryKey'] !== undefined) {
@@ -89,7 +89,7 @@ export async function runCreateTable(
   for (const name of definition.widened) {
     notice(`identity column "${name}" is stored as bigint: Delta counts in 64 bits`)
   }
-  const { change, more } = beginTable(context, place, made, await context.access.owner())
+  const { change, more } = await beginTable(context, place, made)
   const operation = existing === null ? 'CREATE TABLE' : 'CREATE OR REPLACE TABLE'
   change.apply({ ...more, operation, parameters: parametersOf(made) })
   return done
@@ -269,7 +269,8 @@ export async function placeOf(
   lake: TableOptions,
   context: QueryContext,
 ): Promise<Place> {
-  const { catalog, store, snapshots } = context.gateway
+  const { store, snapshots } = context.gateway
+  const { catalog } = context
   const { access, searchPath } = context
   const schema = typeof range.schemaname === 'string' ? range.schemaname : undefined
   const layer = await access.creationLayer(catalog, schema, searchPath)
@@ -316,9 +317,9 @@ async function freeFolder(
   layer: string,
   name: string,
   { location }: TableOptions,
-  { gateway }: QueryContext,
+  { gateway, catalog }: QueryContext,
 ): Promise<string> {
-  const { catalog, store } = gateway
+  const { store } = gateway
   const own = `${layer}/${name}`
   if (location === undefined) {
     return (await catalog.isOwnFolder(own)) ? own : otherFolder(layer, name)
@@ -388,15 +389,20 @@ async function registerFound(
  * A table that is replaced, or was dropped, leaves its log: the new one is the next version of it.
  * One that is replaced keeps its id, so that readers know it for the same.
  */
-export function beginTable(
+export async function beginTable(
   context: QueryContext,
   { table, existing, base, registration }: Place,
   made: NewTable,
-  owner: string | undefined,
-): { readonly change: TableChange; readonly more: Partial<StatementChange> } {
+): Promise<{ readonly change: TableChange; readonly more: Partial<StatementChange> }> {
+  const owner = existing === null ? await context.access.owner() : undefined
+  if (owner !== undefined) {
+    // Of a table that does not come to be, an owner means nothing.
+    const id = made.metadata.id
+    await context.gateway.catalog.ownTables([{ table, id, owner }])
+  }
   const change = context.block.changing(table, 'CREATE TABLE', () => {
     const isNew = existing === null ? made : null
-    return new TableChange(table, base, isNew, registration, owner)
+    return new TableChange(table, base, isNew, registration)
   })
   if (base === null) return { change, more: { definition: made, domains: made.domains } }
   const files = [...base.files]
@@ -527,17 +533,17 @@ export async function runCreateTableAs(
           metadata: {},
         }),
       )
-      const layer = await context.gateway.catalog.layer(table.layer)
+      const layer = await context.catalog.layer(table.layer)
       const made = define(place, fields, withLayerDefaults(options, layer, fields, table.name), {})
       const operation = `${words} AS SELECT`
       const parameters = parametersOf(made)
       if (into.skipData === true) {
-        const { change, more } = beginTable(context, place, made, await context.access.owner())
+        const { change, more } = await beginTable(context, place, made)
         change.apply({ ...more, operation, parameters })
         return command('CREATE TABLE AS')
       }
       const { sql, values: bound } = await scanText(analyzed, values, context, connection)
-      const { change, more } = beginTable(context, place, made, await context.access.owner())
+      const { change, more } = await beginTable(context, place, made)
       const written = await writeDataFiles(context.gateway.store, connection, made, {
         query: renamed(sql, analyzed.query, fields),
         values: bound,

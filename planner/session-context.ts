@@ -8,6 +8,7 @@ import type { EngineValue } from '../storage/engine-value.js'
 import { assert, SqlError, SqlState } from '../storage/errors.js'
 import type { DeletionPolicy } from '../storage/file-fate.js'
 import { AccessControl } from './access-control.js'
+import { SessionLocks } from './advisory-locks.js'
 import { BoundPortals } from './bound-portals.js'
 import { type CatalogSession, catalogRows } from './catalog-query.js'
 import { catalogSessionOf } from './catalog-session.js'
@@ -77,6 +78,7 @@ export class SessionContext {
   readonly channels: Channels
   /** What the session's role may do. */
   readonly access: AccessControl
+  readonly locks: SessionLocks
   readonly dispatch: StatementDispatch
   readonly #events: SessionEvents
   #block: TransactionBlock | undefined
@@ -129,6 +131,7 @@ export class SessionContext {
       },
     })
     this.temporary = new TemporaryTables(this.pool, processId)
+    this.locks = new SessionLocks(gateway.advisoryLocks, processId)
     this.channels = new Channels(gateway.notifications, processId, (one) =>
       events.notification(one),
     )
@@ -147,7 +150,7 @@ export class SessionContext {
   openBlock(): TransactionBlock {
     this.#block ??= new TransactionBlock(
       false,
-      [this.portals, this.cursors, this.temporary, this.settings, this.channels],
+      [this.portals, this.cursors, this.temporary, this.settings, this.channels, this.locks],
       () => this.settings.get('transaction_read_only') === 'on',
       {
         transaction: () => applicationTransaction(this.settings),
@@ -172,6 +175,11 @@ export class SessionContext {
   get past(): PastLake | undefined {
     const kept = this.settings.get(AS_OF)
     return kept === '' ? undefined : this.gateway.past(asOfMs(kept))
+  }
+
+  /** The names that a statement changes: in an explicit block they are its own until COMMIT. */
+  changingCatalog(): Promise<Catalog> {
+    return this.openBlock().changingCatalog(this.gateway)
   }
 
   /** Ends the block that is open, if any. */
@@ -299,6 +307,7 @@ export class SessionContext {
   /** Frees what the session holds outside of this process's memory. */
   async close(): Promise<void> {
     this.channels.leaveAll()
+    this.locks.close()
     await this.portals.clear()
     await this.cursors.closeAll()
     await this.temporary.close().finally(() => this.pool.close())

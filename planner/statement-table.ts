@@ -18,6 +18,7 @@ import { ALTER_DEFAULT_PRIVILEGES, GRANT, GRANT_ROLE } from './statements/grant.
 import { INSERT } from './statements/insert.js'
 import { LAKE_COMMAND } from './statements/lake-command.js'
 import { MERGE } from './statements/merge.js'
+import { CREATE_INDEX, LOCK } from './statements/lock.js'
 import { LISTEN, NOTIFY, UNLISTEN } from './statements/notification.js'
 import { DEALLOCATE, EXECUTE, PREPARE } from './statements/prepare.js'
 import { CREATE_SCHEMA } from './statements/schema.js'
@@ -74,6 +75,8 @@ const STATEMENTS: ReadonlyMap<string, StatementKind> = new Map([
   ['AlterOwnerStmt', ALTER_OWNER],
   ['ReassignOwnedStmt', REASSIGN_OWNED],
   ['DropOwnedStmt', DROP_OWNED],
+  ['LockStmt', LOCK],
+  ['IndexStmt', CREATE_INDEX],
 ])
 
 /** Statements that touch nothing which privileges protect. */
@@ -138,6 +141,7 @@ const CHECKED: ReadonlySet<string> = new Set([
 /** The same of the lake's own commands. */
 const CHECKED_COMMANDS: ReadonlySet<LakeCommand['kind']> = new Set([
   'optimize',
+  'analyze',
   'clone',
   'copy-into',
   'reorg',

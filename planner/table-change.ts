@@ -16,6 +16,7 @@ import type { Predicate } from '../storage/predicate.js'
 import { type DataFile, FileIndex } from '../storage/file-index.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { type CommitResult, Transaction } from '../storage/transaction.js'
+import { changeDataOf, type StatementFeed } from './block-feed.js'
 import { describeChange } from './commit-words.js'
 import { FULFILLED } from './fulfilled.js'
 import type { Gateway } from './gateway.js'
@@ -31,6 +32,12 @@ export interface ApplicationTransaction {
   readonly version: bigint
 }
 
+/** What of a gateway commits a change. */
+export type CommitGateway = Pick<
+  Gateway,
+  'store' | 'engine' | 'snapshots' | 'catalog' | 'appends' | 'afterCommit'
+>
+
 /** The state of a change that a savepoint goes back to. */
 interface ChangeState {
   readonly adds: readonly AddFile[]
@@ -45,6 +52,10 @@ interface ChangeState {
   readonly parameters: { readonly [name: string]: string } | null
   /** Transactions of applications by their ids. */
   readonly transactions: ReadonlyMap<string, bigint>
+  /** What each statement says of the rows it changed. */
+  readonly feeds: readonly StatementFeed[]
+  /** Whether a statement took away files that an earlier one had made. */
+  readonly isTangled: boolean
 }
 
 /** What one statement does to a table. */
@@ -61,6 +72,8 @@ export interface StatementChange {
   readonly domains?: ReadonlyMap<string, string | null>
   /** Transactions of applications that the statement is, by their ids; each is newer than the table's. */
   readonly transactions?: ReadonlyMap<string, bigint>
+  /** As in StatementFeed. */
+  readonly changeData?: StatementFeed['changeData']
 }
 
 /**
@@ -78,19 +91,15 @@ export class TableChange {
   #state: ChangeState
 
   /** The table's folder does not bear its name: the catalog is told before the log is. */
-  readonly #registration: TableRegistration | undefined
-  /** Whose the table is that the block makes. */
-  readonly #owner: string | undefined
+  readonly registration: TableRegistration | undefined
 
   constructor(
     table: TableName,
     base: Snapshot | null,
     definition: NewTable | null = null,
     registration?: TableRegistration,
-    owner?: string,
   ) {
-    this.#owner = owner
-    this.#registration = registration
+    this.registration = registration
     this.table = table
     this.base = base
     this.creates = definition !== null
@@ -104,7 +113,14 @@ export class TableChange {
       domains: new Map(base === null ? definition?.domains : undefined),
       parameters: null,
       transactions: new Map(),
+      feeds: [],
+      isTangled: false,
     }
+  }
+
+  /** Whether the table is made, or its metadata changed. */
+  get definesTable(): boolean {
+    return this.#state.definition !== null
   }
 
   save(): ChangeState {
@@ -117,19 +133,20 @@ export class TableChange {
 
   /** Notes a statement's outcome: files it made, files it took away, and what it looked at. */
   apply(change: StatementChange): void {
-    const gone = new Set((change.removes ?? []).map((file) => file.add.path))
+    const { adds = [], removes = [], changeData } = change
+    const gone = new Set(removes.map((file) => file.add.path))
     const state = this.#state
     const known = new Set(state.adds.map((add) => add.path))
+    // A file that only got a deletion vector holds none but rows that were there before.
+    const masked = new Set(state.removes.map((file) => file.add.path))
+    const isTangled = removes.some(({ add }) => known.has(add.path) && !masked.has(add.path))
     const metrics = new Map(state.metrics)
     for (const [name, count] of Object.entries(change.metrics ?? {})) {
       metrics.set(name, (metrics.get(name) ?? 0) + count)
     }
     this.#state = {
-      adds: [...state.adds.filter((add) => !gone.has(add.path)), ...(change.adds ?? [])],
-      removes: [
-        ...state.removes,
-        ...(change.removes ?? []).filter((file) => !known.has(file.add.path)),
-      ],
+      adds: [...state.adds.filter((add) => !gone.has(add.path)), ...adds],
+      removes: [...state.removes, ...removes.filter((file) => !known.has(file.add.path))],
       reads: [...state.reads, ...(change.reads ?? [])],
       operations: [...state.operations, change.operation],
       metrics,
@@ -137,7 +154,18 @@ export class TableChange {
       domains: new Map([...state.domains, ...(change.domains ?? [])]),
       parameters: change.parameters ?? null,
       transactions: new Map([...state.transactions, ...(change.transactions ?? [])]),
+      feeds:
+        adds.length === 0 && removes.length === 0
+          ? state.feeds
+          : [...state.feeds, { adds, removes, changeData }],
+      isTangled: state.isTangled || isTangled,
     }
+  }
+
+  /** Whether the block itself has made `file`, so that no version of the table has it. */
+  hasMade(file: DataFile): boolean {
+    const vectorId = deletionVectorId(file.deletionVector)
+    return this.base?.files.has({ path: file.path, vectorId }) !== true
   }
 
   /** The table as this block sees it. */
@@ -208,7 +236,7 @@ export class TableChange {
    * writer made the table first. False, and nothing is committed, when the table has this transaction
    * of the application already.
    */
-  async commit(gateway: Gateway, application?: ApplicationTransaction): Promise<boolean> {
+  async commit(gateway: CommitGateway, application?: ApplicationTransaction): Promise<boolean> {
     if (this.isEmpty) return true
     const { adds, operations } = this.#state
     if (this.base !== null && this.#isBlindAppend && application === undefined) {
@@ -225,31 +253,30 @@ export class TableChange {
   /**
    * Commits as one version of the table that counts only if the group `group` is decided so.
    *
-   * Fails as `commit`; the log is to be maintained once the group has ended.
+   * Fails as `commit`; the log is to be maintained once the group has ended. `registers` says whether
+   * the catalog is still to be told of the name.
    */
-  async commitIn(gateway: Gateway, group: string): Promise<GroupMember> {
-    const member = await this.#commit(gateway, { tags: groupTags(group) })
+  async commitIn(gateway: CommitGateway, group: string, registers: boolean): Promise<GroupMember> {
+    const member = await this.#commit(gateway, { tags: groupTags(group), registers })
     assert(member !== null, 'a group has no transaction of an application')
     return member
   }
 
   async #commit(
-    gateway: Gateway,
+    gateway: CommitGateway,
     {
       tags,
       application,
+      registers = true,
     }: Pick<CommitDescription, 'tags'> & {
       readonly application?: ApplicationTransaction | undefined
+      readonly registers?: boolean
     },
   ): Promise<GroupMember | null> {
-    const { adds, removes, reads, operations, metrics, parameters } = this.#state
+    const { adds, removes, reads, operations, metrics, parameters, feeds, isTangled } = this.#state
     // Of a folder without a log, a registration means nothing: it may be left behind.
-    if (this.#registration !== undefined) await gateway.catalog.registerTable(this.#registration)
-    // Of a table that does not come to be, an owner means nothing either.
-    const { definition } = this.#state
-    if (this.creates && definition !== null && this.#owner !== undefined) {
-      const { table } = this
-      await gateway.catalog.ownTables([{ table, id: definition.metadata.id, owner: this.#owner }])
+    if (registers && this.registration !== undefined) {
+      await gateway.catalog.registerTable(this.registration)
     }
     const transaction = await this.#begin(gateway.store)
     if (
@@ -263,9 +290,17 @@ export class TableChange {
       assert(isNew, 'the transaction is newer than what the block has read')
     }
     for (const { predicate, files } of reads) transaction.recordRead(predicate, files)
-    transaction.remove(removes)
-    transaction.add(adds)
-    const words = describeChange(operations, adds, removes, metrics, parameters)
+    const feed = { statements: feeds, isTangled, adds, removes }
+    const snapshot = this.snapshot(gateway.store)
+    const { files: changed, isMove } = await changeDataOf(gateway, snapshot, feed)
+    transaction.remove(removes, { dataChange: !isMove })
+    transaction.add(isMove ? adds.map((add) => ({ ...add, dataChange: false })) : adds)
+    transaction.addChangeData(changed)
+    const counts =
+      changed.length === 0
+        ? metrics
+        : new Map([...metrics, ['numAddedChangeFiles', changed.length]])
+    const words = describeChange(operations, adds, removes, counts, parameters)
     const result = await transaction.commit(tags === undefined ? words : { ...words, tags })
     if (result.kind === 'conflict') throw conflictError(this.table, result)
     return { tablePath: this.table.path, version: result.version, transaction }
@@ -273,7 +308,7 @@ export class TableChange {
 
   async #begin(store: ObjectStore): Promise<Transaction> {
     const { definition, domains } = this.#state
-    const options = { fulfilled: FULFILLED }
+    const options = { fulfilled: FULFILLED, keepsRowIds: true }
     if (this.base === null) {
       assert(definition !== null, 'a new table has a definition')
       return Transaction.create(store, { ...definition, domains: this.#domains() }, options)

@@ -3,6 +3,7 @@
 import type { TimeTravel } from './lake-syntax.js'
 import { listOf, type Node, nodeOf } from './syntax-tree.js'
 import type { SourceText } from './source-text.js'
+import { changedTableName, changesCall } from './table-changes.js'
 
 /** One mention of a table, view or temporary table. */
 export interface TableReference {
@@ -14,6 +15,8 @@ export interface TableReference {
   /** UTF-16 offset of the name in the statement's text. */
   readonly start: number
   readonly travel: TimeTravel | undefined
+  /** The fields of the call of table_changes() that names the table; `node` are its RangeFunction's. */
+  readonly changes?: Node
 }
 
 /** Every reference of the tree in no particular order; CTE names are scoped as PostgreSQL scopes them. */
@@ -43,6 +46,21 @@ export function collectTableReferences(
         alias: (range.alias as { readonly aliasname?: string } | undefined)?.aliasname,
         start,
         travel: travels.find((travel) => travel.nameStart === start),
+      })
+      return
+    }
+    const rangeFunction = nodeOf(node, 'RangeFunction')
+    const call = rangeFunction === undefined ? undefined : changesCall(rangeFunction)
+    if (rangeFunction !== undefined && call !== undefined) {
+      const parts = changedTableName(call)
+      found.push({
+        node: rangeFunction,
+        schema: parts.at(-2),
+        name: parts.at(-1) ?? '',
+        alias: (rangeFunction.alias as { readonly aliasname?: string } | undefined)?.aliasname,
+        start: source.offsetOf((call.location as number | undefined) ?? 0),
+        travel: undefined,
+        changes: call,
       })
       return
     }

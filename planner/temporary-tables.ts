@@ -98,6 +98,11 @@ export class TemporaryTables implements TransactionalState {
     return this.#tables.get(name)
   }
 
+  /** Every table, the oldest first. */
+  get all(): readonly TemporaryTable[] {
+    return [...this.#tables.values()]
+  }
+
   /** What SELECT reads; undefined when there is no table of that name. */
   relation(name: string): TemporaryRelation | undefined {
     const table = this.#tables.get(name)

@@ -1,7 +1,7 @@
 /** TransactionBlock: what stays the same while an SQL transaction lasts, and how it is taken back. */
 
 import type { Catalog, TableName } from '../catalog/catalog.js'
-import { SqlError, SqlState } from '../storage/errors.js'
+import { concurrentUpdate, SqlError, SqlState } from '../storage/errors.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import type { Gateway } from './gateway.js'
 import { commitChanges } from './group-commit.js'
@@ -111,9 +111,23 @@ export class TransactionBlock {
     return this.#changes.get(path)
   }
 
+  /** Tables that the block makes, and those whose definition it changes. */
+  get definedTables(): readonly TableName[] {
+    return [...this.#changes.values()].flatMap((change) =>
+      change.definesTable ? [change.table] : [],
+    )
+  }
+
+  /** Whether the block has changed names or definitions, which others do not see yet. */
+  get changesCatalog(): boolean {
+    return this.#draft !== undefined || this.definedTables.length > 0
+  }
+
   /** The table that the block makes under that name, or undefined. */
   createdTable(layer: string, name: string): TableName | undefined {
     if (this.past !== undefined) return undefined
+    // A draft knows them, by the names they have come to.
+    if (this.#draft !== undefined) return undefined
     for (const { creates, table } of this.#changes.values()) {
       if (creates && table.layer === layer && table.name === name) return table
     }
@@ -123,20 +137,15 @@ export class TransactionBlock {
   /**
    * The change of `table` that a statement is to add to; begun with `begin` when there is none.
    *
-   * 25006 in a read-only block, 0A000 in one that has changed names.
+   * 25006 in a read-only block.
    */
   changing(table: TableName, words: string, begin: () => TableChange): TableChange {
     this.requireWritable(words)
-    if (this.#draft !== undefined) throw namesAndRows()
     const known = this.#changes.get(table.path)
     if (known !== undefined) return known
     const change = begin()
-    this.#changes.set(table.path, change)
-    // A statement alone is executed anew when it loses; a block is not.
-    if (this.explicit) {
-      this.#watched.add(table.path)
-      this.#openChanges.begin(table.path)
-    }
+    if (change.creates) this.#draft?.addMade(table, change.registration)
+    this.#keep(change)
     return change
   }
 
@@ -146,22 +155,34 @@ export class TransactionBlock {
   }
 
   /**
-   * From now on the block keeps what it changes in the catalog to itself, until it commits.
-   *
-   * 0A000 when it changes a table: a table's log and the catalog's cannot be committed as one.
+   * The catalog that an explicit block's statements change: its own until it commits. Others change
+   * that of the lake.
    */
-  async draftCatalog(gateway: Gateway): Promise<void> {
-    if ([...this.#changes.values()].some((change) => !change.isEmpty)) throw namesAndRows()
-    this.#draft ??= await gateway.catalog.draft()
+  async changingCatalog(gateway: Gateway): Promise<Catalog> {
+    if (!this.explicit) return this.catalog(gateway)
+    if (this.#draft === undefined) {
+      this.#draft = await gateway.catalog.draft()
+      for (const { creates, table, registration } of this.#changes.values()) {
+        if (creates) this.#draft.addMade(table, registration)
+      }
+    }
+    return this.#draft
+  }
+
+  /** Forgets what the block has done to a table that it has dropped. */
+  dropped(path: string): void {
+    this.#forget(path)
+    this.#draft?.removeMade(path)
+    this.#snapshots.delete(path)
   }
 
   /**
    * The snapshot this block reads of a table, for the first reader the one that `gateway` has.
    *
    * It fits to what the block has read of other tables: of a transaction over several tables, all
-   * shows or nothing.
+   * shows or nothing; the name among it, if `name` is how the table was found (40001).
    */
-  async snapshot(tablePath: string, gateway: Gateway): Promise<Snapshot | null> {
+  async snapshot(tablePath: string, gateway: Gateway, name?: TableName): Promise<Snapshot | null> {
     const { past } = this
     if (past !== undefined) return past.snapshot(tablePath)
     const change = this.changeOf(tablePath)
@@ -169,14 +190,41 @@ export class TransactionBlock {
     const taken = this.#snapshots.get(tablePath)
     if (taken !== undefined) return taken
     const before = [...this.#snapshots.values()]
-    const loading = Promise.all(before).then((others) => {
-      const seen = new Map<string, number>()
-      for (const other of others) if (other !== null) seen.set(other.tablePath, other.version)
-      return gateway.snapshots.consistent(tablePath, seen, this.startedMs)
-    })
+    const loading = Promise.all(before)
+      .then((others) => {
+        const seen = new Map<string, number>()
+        for (const other of others) if (other !== null) seen.set(other.tablePath, other.version)
+        return gateway.snapshots.consistent(tablePath, seen, this.startedMs)
+      })
+      .then((snapshot) => this.#named(snapshot, gateway, name))
     this.#snapshots.set(tablePath, loading)
     loading.catch(() => this.#snapshots.delete(tablePath))
     return loading
+  }
+
+  /**
+   * `snapshot`, unless a transaction that shows in it has taken the name away since it was looked up
+   * (40001), or the one that made the table has been taken back (null).
+   */
+  async #named(
+    snapshot: Snapshot | null,
+    gateway: Gateway,
+    name: TableName | undefined,
+  ): Promise<Snapshot | null> {
+    if (snapshot === null || name === undefined) return snapshot
+    const { versions, rolledBack } = snapshot.groups
+    const isUnmade = [...versions].some(
+      ([group, version]) => version === 0 && rolledBack.has(group),
+    )
+    if (isUnmade && (await gateway.catalog.nameOf(name.path)) === null) return null
+    if (this.#draft !== undefined || !(await gateway.snapshots.followsNames(snapshot))) {
+      return snapshot
+    }
+    const now = await gateway.catalog.nameOf(name.path)
+    if (now?.layer === name.layer && now.name === name.name) return snapshot
+    throw concurrentUpdate('transaction', {
+      detail: `"${name.layer}.${name.name}" got another name, or was dropped, by it.`,
+    })
   }
 
   /** SAVEPOINT: a point `rollbackTo` can go back to; a name may be given again. */
@@ -206,9 +254,9 @@ export class TransactionBlock {
   async commit(gateway: Gateway): Promise<void> {
     try {
       const changes = [...this.#changes.values()]
-      const isNew = await commitChanges(gateway, changes, this.#application.transaction())
+      const application = this.#application.transaction()
+      const isNew = await commitChanges(gateway, changes, application, this.#draft)
       if (!isNew) this.#application.known()
-      await this.#draft?.publish()
       for (const state of this.#states) await state.commit()
       for (const path of [...this.#changes.keys()]) this.#forget(path)
     } catch (thrown) {
@@ -221,21 +269,31 @@ export class TransactionBlock {
     await this.#restore()
   }
 
+  #keep(change: TableChange): void {
+    const { path } = change.table
+    this.#changes.set(path, change)
+    // A statement alone is executed anew when it loses; a block is not.
+    if (this.explicit) {
+      this.#watched.add(path)
+      this.#openChanges.begin(path)
+    }
+  }
+
   #forget(path: string): void {
     this.#changes.delete(path)
     if (this.#watched.delete(path)) this.#openChanges.end(path)
   }
 
   #mark(): () => Promise<void> {
-    const changes = new Map([...this.#changes].map(([path, change]) => [path, change.save()]))
-    const staged = this.#draft?.staged
+    const changes = [...this.#changes.values()].map((change) => ({ change, state: change.save() }))
+    const draft = this.#draft?.state
     const restores = this.#states.map((state) => state.mark())
     return async () => {
-      this.#draft = staged === undefined ? undefined : await this.#draft?.draft(staged)
-      for (const [path, change] of [...this.#changes]) {
-        const before = changes.get(path)
-        if (before === undefined) this.#forget(path)
-        else change.restore(before)
+      this.#draft = draft === undefined ? undefined : await this.#draft?.draft(draft)
+      for (const path of [...this.#changes.keys()]) this.#forget(path)
+      for (const { change, state } of changes) {
+        change.restore(state)
+        this.#keep(change)
       }
       for (const restore of restores) await restore()
     }
@@ -246,12 +304,4 @@ export class TransactionBlock {
     if (index >= 0) return index
     throw new SqlError(SqlState.invalidSavepointSpecification, `savepoint "${name}" does not exist`)
   }
-}
-
-function namesAndRows(): SqlError {
-  return new SqlError(
-    SqlState.featureNotSupported,
-    'renaming a table or view and changing a table in one transaction is not supported',
-    { hint: 'Commit one before the other.' },
-  )
 }

@@ -27,7 +27,8 @@ import {
   targetSide,
   temporaryName,
 } from './row-change.js'
-import { analyzeAssignments } from './row-update.js'
+import { withRowSubqueries } from './row-subquery.js'
+import { analyzeAssignments, type Assignments } from './row-update.js'
 import { passedOn, Scope } from './scope.js'
 import { listOf, type Node, nodeOf } from './syntax-tree.js'
 import { type KeyEquality, keyEquality } from './table-predicates.js'
@@ -107,9 +108,9 @@ export function planUpsert(
     ', ',
   )} FROM ${source.table} AS ${sourceAlias} LEFT JOIN ${target.sql} ON ${on.length === 0 ? 'false' : on.join(' AND ')}`
   const scope = scopeOf(outer, old, { ranges: [renamed(joined, 'excluded')], columns: [] })
-  const changed = updates
-    ? analyzeAssignments(analysis, listOf(clause.targetList), columns, table, name, scope)
-    : new Map<TargetColumn, string>()
+  const { changed, subqueries }: Assignments = updates
+    ? analyzeAssignments(analysis, listOf(clause.targetList), columns, table, name, scope, row)
+    : { changed: new Map(), subqueries: [] }
   const isNew = `${row}.${ROW_COLUMN} IS NULL`
   const values = columns.map((column) => {
     const update = changed.get(column) ?? stored(`${row}.${nameOf(old, column)}`, column)
@@ -129,6 +130,11 @@ export function planUpsert(
       : updates
         ? ''
         : ` WHERE ${isNew}`
+  const rowsAndValues = withRowSubqueries(
+    inner,
+    subqueries.map((subquery) => ({ subquery, condition: `${row}.${ROW_COLUMN} IS NOT NULL` })),
+    row,
+  )
   const shown = returningNodes(fields).length > 0 ? old.names : []
   const staged = `SELECT ${[
     ...values,
@@ -136,7 +142,7 @@ export function planUpsert(
     `${row}.${ROW_COLUMN}`,
     `CASE WHEN ${isNew} THEN ${ACTION.insert} ELSE ${ACTION.update} END AS ${ACTION_COLUMN}`,
     ...shown.map((one) => `${row}.${one}`),
-  ].join(', ')} FROM (${inner}) AS ${row}${condition}`
+  ].join(', ')} FROM (${rowsAndValues}) AS ${row}${condition}`
   const sql = checkedRows(analysis, snapshot, columns, staged, table.name, [
     FILE_COLUMN,
     ROW_COLUMN,

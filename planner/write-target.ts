@@ -23,12 +23,13 @@ export interface TargetTable extends TableName {
 /**
  * The table a RangeVar's fields name, as the block sees it.
  *
- * 42P01 when there is none, 42809 for a view, 42501 when the session may not do to it what it needs. `start` is the statement's place in the client's text;
- * without it errors have none. `refusal` says what views are not for.
+ * 42P01 when there is none, 42809 for a view, 42501 when the session may not do to it what it needs.
+ * `start` is the statement's place in the client's text; without it errors have none. `refusal` says
+ * what views are not for.
  */
 export async function findTarget(
   range: Node,
-  context: QueryContext,
+  context: Pick<QueryContext, 'gateway' | 'block' | 'catalog' | 'searchPath' | 'access'>,
   start: number | undefined,
   need: TargetNeed,
   refusal: (view: string) => string = (view) => `cannot change view "${view}"`,
@@ -60,7 +61,8 @@ export async function findTarget(
   if (found?.kind === 'view') {
     throw new SqlError(SqlState.wrongObjectType, refusal(name), { position })
   }
-  const snapshot = found === null ? null : await block.snapshot(found.table.path, gateway)
+  const snapshot =
+    found === null ? null : await block.snapshot(found.table.path, gateway, found.table)
   if (found === null || snapshot === null) {
     const isLater = block.past !== undefined && (await gateway.catalog.resolve(parts, searchPath))
     if (isLater) throw laterRelation(parts).at(position)

@@ -3,7 +3,7 @@
 import type { PgType } from '../catalog/pg-types.js'
 import { pgTypeByOid } from '../catalog/pg-types.js'
 import type { ResultColumn } from '../planner/result.js'
-import { SqlError, SqlState } from '../storage/errors.js'
+import { SqlError, SqlState, type ViolatedObject } from '../storage/errors.js'
 
 /** Collects messages; `take` hands them over as one piece. */
 export class MessageWriter {
@@ -163,6 +163,7 @@ function fields(
     readonly hint?: string | undefined
     readonly position?: number | undefined
     readonly context?: string | undefined
+    readonly violated?: ViolatedObject | undefined
   },
 ): Uint8Array {
   let text = `S${severity}\0V${severity}\0C${sqlState}\0M${message.replaceAll('\0', '')}\0`
@@ -170,6 +171,9 @@ function fields(
   if (more.hint !== undefined) text += `H${more.hint}\0`
   if (more.position !== undefined) text += `P${more.position}\0`
   if (more.context !== undefined) text += `W${more.context.replaceAll('\0', '')}\0`
+  const { schema, table, column, constraint } = more.violated ?? {}
+  for (const [code, name] of Object.entries({ s: schema, t: table, c: column, n: constraint }))
+    if (name !== undefined) text += `${code}${name.replaceAll('\0', '')}\0`
   return Buffer.from(`${text}\0`, 'utf8')
 }
 

@@ -41,6 +41,8 @@ export interface FileLayout {
   readonly targetSizeBytes?: number
   /** Columns that the files have beside the table's own, without statistics. */
   readonly hidden?: readonly StructField[]
+  /** Folder inside of the table's; none unless given. */
+  readonly folder?: string
 }
 
 /** Partition values as the log has them: physical names and texts. */
@@ -118,6 +120,8 @@ interface Layout {
   readonly mapping: 'none' | 'name' | 'id'
   /** Where all rows are of one partition. */
   readonly partition: PartitionValues | null
+  /** Folders before a file's name, each ended by a slash. */
+  readonly prefix: string
 }
 
 interface Key {
@@ -225,7 +229,19 @@ function layoutOf(target: WriteTarget, pieces: number, wanted: FileLayout): Layo
           'WRITE_PARTITION_COLUMNS false',
         ]
   const partition = wanted.partition ?? null
-  return { stored, partitions, items, keys, options, codec, targetSizeBytes, mapping, partition }
+  const prefix = wanted.folder === undefined ? '' : `${wanted.folder}/`
+  return {
+    stored,
+    partitions,
+    items,
+    keys,
+    options,
+    codec,
+    targetSizeBytes,
+    mapping,
+    partition,
+    prefix,
+  }
 }
 
 /** Bytes of a size such as `104857600` or `128mb`; null when it is none. */
@@ -328,7 +344,7 @@ async function publish(
   const paths = staged.map((_, i) => {
     const extension = layout.codec === 'uncompressed' ? '' : `.${layout.codec}`
     const number = String(i).padStart(5, '0')
-    return `${partitionFolder(values[i] ?? [])}part-${number}-${randomUUID()}-c000${extension}.parquet`
+    return `${layout.prefix}${partitionFolder(values[i] ?? [])}part-${number}-${randomUUID()}-c000${extension}.parquet`
   })
   const files: StagedFile[] = staged.map((file, i) => ({
     name: file.url.slice(staging.engineUrl.length + 1),

@@ -59,6 +59,7 @@ export const SqlState = {
   invalidSavepointSpecification: '3B001',
   invalidSchemaName: '3F000',
   serializationFailure: '40001',
+  deadlockDetected: '40P01',
   insufficientPrivilege: '42501',
   syntaxError: '42601',
   invalidName: '42602',
@@ -92,6 +93,7 @@ export const SqlState = {
   indeterminateDatatype: '42P18',
   windowingError: '42P20',
   cantChangeRuntimeParam: '55P02',
+  lockNotAvailable: '55P03',
   objectNotInPrerequisiteState: '55000',
   outOfMemory: '53200',
   diskFull: '53100',
@@ -112,6 +114,14 @@ export const SqlState = {
 
 export type SqlState = (typeof SqlState)[keyof typeof SqlState]
 
+/** What the rows of a failed statement violate, for clients that tell their users which field is wrong. */
+export interface ViolatedObject {
+  readonly schema: string
+  readonly table: string
+  readonly column?: string | undefined
+  readonly constraint?: string | undefined
+}
+
 /** What an SqlError may carry beside its code and message; every field is optional. */
 export interface SqlErrorFields {
   readonly severity?: 'ERROR' | 'FATAL'
@@ -123,6 +133,8 @@ export interface SqlErrorFields {
   readonly position?: number | undefined
   /** Where it happened, such as the line of a COPY. */
   readonly context?: string | undefined
+  /** What a violated constraint is of. */
+  readonly violated?: ViolatedObject | undefined
   /** The original failure, for the trace; never sent to the client. */
   readonly cause?: unknown
 }
@@ -141,6 +153,7 @@ export class SqlError extends Error {
   readonly hint: string | undefined
   readonly position: number | undefined
   readonly context: string | undefined
+  readonly violated: ViolatedObject | undefined
 
   constructor(sqlState: SqlState, message: string, fields: SqlErrorFields = {}) {
     super(message, fields.cause === undefined ? undefined : { cause: fields.cause })
@@ -150,30 +163,28 @@ export class SqlError extends Error {
     this.hint = fields.hint
     this.position = fields.position
     this.context = fields.context
+    this.violated = fields.violated
   }
 
   /** The same error with `position` set; used once the place in the client's text is known. */
   at(position: number | undefined): SqlError {
-    return new SqlError(this.sqlState, this.message, {
-      severity: this.severity,
-      detail: this.detail,
-      hint: this.hint,
-      position,
-      context: this.context,
-      cause: this.cause,
-    })
+    return this.#with({ position })
   }
 
   /** The same error with `context` set, unless it has one. */
   within(context: string): SqlError {
-    return new SqlError(this.sqlState, this.message, {
-      severity: this.severity,
-      detail: this.detail,
-      hint: this.hint,
-      position: this.position,
-      context: this.context ?? context,
-      cause: this.cause,
-    })
+    return this.#with({ context: this.context ?? context })
+  }
+
+  /** The same error, of `violated`. */
+  of(violated: ViolatedObject): SqlError {
+    return this.#with({ violated })
+  }
+
+  #with(fields: SqlErrorFields): SqlError {
+    const { severity, detail, hint, position, context, violated, cause } = this
+    const kept = { severity, detail, hint, position, context, violated, cause }
+    return new SqlError(this.sqlState, this.message, { ...kept, ...fields })
   }
 }
 

@@ -1,6 +1,7 @@
 /** FileIndex: the live files of a snapshot in columns, sharing what versions have in common. */
 
 import type { AddFile, DeletionVectorDescriptor } from './actions.js'
+import type { DeletedRows } from './deletion-vector.js'
 import { BLOCK_FILES, type FileBlock, FileBlockBuilder, type FileKey } from './file-block.js'
 
 /** A live data file; a small handle on its row, whose fields are read when asked for. */
@@ -9,6 +10,8 @@ export interface DataFile {
   readonly path: string
   readonly sizeBytes: number
   readonly deletionVector: DeletionVectorDescriptor | null
+  /** Where given, only these rows of the file are meant, ascending; it has no deletion vector then. */
+  readonly onlyRows?: DeletedRows
   /** A partition value as the log has it; null where it is null or absent. */
   partitionText(physicalName: string): string | null
   /** The whole add action, made anew by each reading. */

@@ -39,7 +39,7 @@ export async function rollBackCommit(
   for (const action of actions) {
     if (action.kind === 'add') {
       const file = live.get(keyOf(action.add.path, action.add.deletionVector))
-      if (file === undefined) throw rewritten(tablePath, version, action.add.path)
+      if (file === undefined) throw new RewrittenGroupError(tablePath, version, action.add.path)
       removes.push(file)
     } else if (action.kind === 'remove') {
       const file = old.get(keyOf(action.remove.path, action.remove.deletionVector))
@@ -61,7 +61,7 @@ export async function rollBackCommit(
   await transaction.commit({
     operation: 'ROLLBACK',
     parameters: { version: String(version) },
-    tags: { [ROLLBACK_TAG]: group },
+    tags: rollbackTags([group]),
   })
 }
 
@@ -70,13 +70,21 @@ export function groupTags(group: string): { readonly [name: string]: string } {
   return { [GROUP_TAG]: group }
 }
 
-function rewritten(tablePath: string, version: number, path: string): SqlError {
-  return new SqlError(
-    SqlState.internalError,
-    `version ${version} of table "${tablePath}" cannot be taken back`,
-    {
-      detail: `Its file "${path}" was rewritten by another engine before its transaction had ended.`,
-      hint: `RESTORE the table to version ${version - 1} if what came after it may be lost.`,
-    },
-  )
+/** The tags of a commit that takes the commits of `groups` back. */
+export function rollbackTags(groups: readonly string[]): { readonly [name: string]: string } {
+  return { [ROLLBACK_TAG]: groups.join(',') }
+}
+
+/** XX000: a commit of an aborted group that cannot be taken back; only RESTORE leads out. */
+export class RewrittenGroupError extends SqlError {
+  constructor(tablePath: string, version: number, path: string) {
+    super(
+      SqlState.internalError,
+      `version ${version} of table "${tablePath}" cannot be taken back`,
+      {
+        detail: `Its file "${path}" was rewritten by another engine before its transaction had ended.`,
+        hint: `RESTORE the table to version ${version - 1} if what came after it may be lost.`,
+      },
+    )
+  }
 }

@@ -8,13 +8,14 @@ import type { ObjectStore } from './object-store.js'
 /** Tag in the commitInfo of a group's commits: the group's id. */
 export const GROUP_TAG = 'lakegate.group'
 
-/** Tag of the commit that takes a group's commit back. */
+/** Tag of the commit that takes commits of groups back: their ids, with commas between them. */
 export const ROLLBACK_TAG = 'lakegate.rollback'
 
 /**
  * How a group ended, for good: the first record that is put decides.
  *
- * `tables` are the versions of a group that committed, by the folder of the table.
+ * `tables` are the versions of a group that committed, by the folder of the table, and the number of
+ * its entry of the catalog, if any, under CATALOG_MEMBER.
  */
 export interface GroupDecision {
   readonly decision: 'commit' | 'abort'
@@ -32,8 +33,8 @@ export interface RecordedDecision extends GroupDecision {
 export interface GroupTrail {
   /** The version of each group's commit, by the group's id, oldest first. */
   readonly versions: ReadonlyMap<string, number>
-  /** Groups whose commit has been taken back. */
-  readonly rolledBack: ReadonlySet<string>
+  /** The version in which each group's commit was taken back, by the group's id. */
+  readonly rolledBack: ReadonlyMap<string, number>
   /** When the replay began that later commits were added to, in milliseconds since 1970. */
   readonly loadedMs: number
 }
@@ -46,9 +47,12 @@ const TIMEOUT_MS = 10_000
 
 const FOLDER = '_lakegate/groups'
 
+/** The catalog's log, which takes part in a group by an entry of it as tables do by a version. */
+export const CATALOG_MEMBER = '_lakegate/catalog'
+
 /** The trail of a replay that begins now. */
 export function emptyTrail(): GroupTrail {
-  return { versions: new Map(), rolledBack: new Set(), loadedMs: Date.now() }
+  return { versions: new Map(), rolledBack: new Map(), loadedMs: Date.now() }
 }
 
 /** `trail` with what the commit of `version` says of groups. */
@@ -66,7 +70,8 @@ export function followTrail(
       return { ...trail, versions }
     }
     if (typeof rollback === 'string') {
-      const rolledBack = new Set([...trail.rolledBack, rollback].slice(-TRAIL_MAX))
+      const taken = rollback.split(',').map((one) => [one, version] as const)
+      const rolledBack = new Map([...trail.rolledBack, ...taken].slice(-TRAIL_MAX))
       return { ...trail, rolledBack }
     }
   }

@@ -42,7 +42,10 @@ export async function restoreTable(
   now: Snapshot,
   past: Snapshot,
   parameters: { readonly [name: string]: string },
-  options: { readonly ignoreMissing?: boolean } = {},
+  options: {
+    readonly ignoreMissing?: boolean
+    readonly tags?: { readonly [name: string]: string }
+  } = {},
 ): Promise<{
   readonly result: CommitResult
   readonly metrics: RestoreMetrics
@@ -97,6 +100,7 @@ export async function restoreTable(
     operation: 'RESTORE',
     parameters,
     metrics: { ...metrics },
+    ...(options.tags === undefined ? {} : { tags: options.tags }),
   })
   return { result, metrics, transaction }
 }

@@ -98,8 +98,9 @@ async function groupsOf(
   for (const [i, file] of files.entries()) {
     const signature = signatures.get(urls[i] ?? '')
     if (signature === undefined) continue
-    const withVector = file.deletionVector !== null
-    const key = `${withVector ? 'deletions' : 'plain'} ${signature.key}`
+    const rows =
+      file.onlyRows !== undefined ? 'chosen' : file.deletionVector ? 'deletions' : 'plain'
+    const key = `${rows} ${signature.key}`
     const group = groups.get(key)
     if (group === undefined) groups.set(key, { signature, files: [file] })
     else group.files.push(file)
@@ -162,10 +163,14 @@ async function deletedRowsFilter(
   signature: ParquetSignature,
   files: readonly DataFile[],
 ): Promise<string> {
-  if (files.every((file) => file.deletionVector === null)) return ''
+  // Files of one group have all such rows, or none.
+  const isChosen = files[0]?.onlyRows !== undefined
+  if (!isChosen && files.every((file) => file.deletionVector === null)) return ''
+  const condition = isChosen ? chosenCondition : deletedCondition
   requireVirtualColumns(signature)
   const bitmaps = await Promise.all(
     files.map(async (file) => {
+      if (file.onlyRows !== undefined) return printBitmap(file.onlyRows)
       const vector = file.deletionVector
       if (vector === null) return new Uint8Array(1)
       return printBitmap(await readDeletionVector(store, snapshot.tablePath, vector))
@@ -178,7 +183,7 @@ async function deletedRowsFilter(
       { type: { kind: 'list', child: scalarType('BLOB') }, value: bitmaps },
     ])
     const bitmap = `list_extract(getvariable('${variable}'), (file_index + 1)::BIGINT)`
-    return deletedCondition(bitmap, `bit_length(${bitmap})`, 'file_row_number')
+    return condition(bitmap, `bit_length(${bitmap})`, 'file_row_number')
   }
   // One bitmap for all files: a list of them would be copied for every chunk of rows.
   await connection.run(`SET VARIABLE ${variable} = $1::BLOB::BIT`, [
@@ -187,7 +192,7 @@ async function deletedRowsFilter(
   const bitmap = `getvariable('${variable}')`
   const [only] = bitmaps
   if (bitmaps.length === 1 && only !== undefined) {
-    return deletedCondition(bitmap, String(only.length * 8), 'file_row_number')
+    return condition(bitmap, String(only.length * 8), 'file_row_number')
   }
   const ofFile = (values: readonly number[]): string =>
     `list_extract([${values.join(', ')}]::INTEGER[], (file_index + 1)::BIGINT)`
@@ -197,7 +202,7 @@ async function deletedRowsFilter(
     start += one.length * 8
     return from
   })
-  return deletedCondition(
+  return condition(
     bitmap,
     ofFile(bitmaps.map((one) => one.length * 8)),
     `file_row_number + ${ofFile(starts)}`,
@@ -208,6 +213,10 @@ async function deletedRowsFilter(
 const JOINED_BYTES_MAX = 2 ** 28 - 1
 
 /** CASE, because get_bit fails on an index behind the end and AND may look at both of its sides. */
+function chosenCondition(bitmap: string, length: string, index: string): string {
+  return ` WHERE CASE WHEN file_row_number < ${length} THEN get_bit(${bitmap}, (${index})::INTEGER) = 1 ELSE false END`
+}
+
 function deletedCondition(bitmap: string, length: string, index: string): string {
   return ` WHERE NOT CASE WHEN file_row_number < ${length} THEN get_bit(${bitmap}, (${index})::INTEGER) = 1 ELSE false END`
 }
@@ -296,8 +305,9 @@ function nullOf(type: DataType): string {
 
 /** Index of the file's column that holds `field`; -1 when the file was written without it. */
 function findColumn(snapshot: Snapshot, field: StructField, nodes: readonly ParquetNode[]): number {
-  if (snapshot.columnMapping === 'id') {
-    const id = field.metadata['delta.columnMapping.id']
+  const id = field.metadata['delta.columnMapping.id']
+  // Columns that files have beside the table's own are known by their names.
+  if (snapshot.columnMapping === 'id' && id !== undefined) {
     return nodes.findIndex((node) => node.fieldId !== null && node.fieldId === id)
   }
   const name = physicalName(snapshot, field)

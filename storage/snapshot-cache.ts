@@ -4,10 +4,11 @@ import { LRUCache } from 'lru-cache'
 import type { Engine } from './engine.js'
 import type { ObjectStore } from './object-store.js'
 import type { FileBlock } from './file-block.js'
-import { concurrentUpdate } from './errors.js'
+import { concurrentUpdate, SqlError, SqlState } from './errors.js'
 import { FileIndex } from './file-index.js'
-import { type GroupDecision, Groups } from './group.js'
-import { rollBackCommit } from './group-rollback.js'
+import { CATALOG_MEMBER, type GroupDecision, Groups } from './group.js'
+import { RewrittenGroupError, rollBackCommit } from './group-rollback.js'
+import { commitPath } from './log-path.js'
 import { loadSnapshot, refreshSnapshot, type Snapshot } from './snapshot.js'
 
 /** Rough bytes of a snapshot beside its files and schema. */
@@ -15,6 +16,9 @@ const OWN_BYTES = 2000
 
 /** By how much the clocks of gateways and stores may differ. */
 export const CLOCK_SKEW_MS = 3_600_000
+
+/** By how much they may differ where more would refuse what could be answered. */
+const CLOCK_DRIFT_MS = 60_000
 
 /** How long statistics may turn into vectors before they are measured. */
 const MEASURE_MS = 1000
@@ -99,10 +103,33 @@ export class SnapshotCache {
   }
 
   /**
+   * The newest snapshot for one who replaces all of it, and the groups that are taken back by that:
+   * those whose files another engine has rewritten, for which `latest` refuses the table.
+   */
+  async replaceable(
+    tablePath: string,
+  ): Promise<{ readonly snapshot: Snapshot; readonly aborted: readonly string[] } | null> {
+    try {
+      const snapshot = await this.latest(tablePath)
+      return snapshot === null ? null : { snapshot, aborted: [] }
+    } catch (thrown) {
+      if (!(thrown instanceof RewrittenGroupError)) throw thrown
+      const snapshot = await this.#newestOf(tablePath)
+      if (snapshot === null) return null
+      const aborted = await this.#uncounted(snapshot)
+      for (const group of aborted.keys()) {
+        if ((await this.groups.decisionOf(group)) === null) throw thrown
+      }
+      return { snapshot, aborted: [...aborted.keys()] }
+    }
+  }
+
+  /**
    * The newest snapshot that fits to the versions of other tables that a block has read: of each
    * group that came after one of them, nothing shows.
    *
-   * `sinceMs` is when the block began. 40001 when no version fits to all of them.
+   * `sinceMs` is when the block began. 40001 when no version fits to all of them, or the one that
+   * does is older than the block.
    */
   async consistent(
     tablePath: string,
@@ -123,13 +150,70 @@ export class SnapshotCache {
     const later = compare((version, inGroup) => version < inGroup)
     const bound = later.reduce((least, one) => Math.min(least, own(one) - 1), newest.version)
     if (bound === newest.version) return newest
+    const snapshot = bound < 0 ? null : await this.#exactly(tablePath, bound)
+    const whole = snapshot === null ? null : await this.#whole(snapshot)
     const isTorn = compare((version, inGroup) => version >= inGroup).some(
-      (decision) => own(decision) > bound,
+      (decision) => own(decision) > (whole?.version ?? -1),
     )
-    if (isTorn) {
-      throw concurrentUpdate('transaction')
+    const hides = async (): Promise<boolean> =>
+      this.#hides(newest, whole?.version ?? -1, new Set(later.map(own)), sinceMs)
+    if (whole === undefined || isTorn || (await hides())) throw concurrentUpdate('transaction')
+    return whole
+  }
+
+  /**
+   * Whether a block that began at `sinceMs` would miss what had been committed by then, when it reads
+   * `version` instead of `newest`: a commit behind one of the groups in `later`, made while that was
+   * not decided yet.
+   */
+  async #hides(
+    { tablePath, groups, version: newest }: Snapshot,
+    version: number,
+    later: ReadonlySet<number>,
+    sinceMs: number,
+  ): Promise<boolean> {
+    const harmless = new Set([...later, ...groups.rolledBack.values()])
+    for (const group of groups.rolledBack.keys()) {
+      const taken = groups.versions.get(group)
+      if (taken !== undefined) harmless.add(taken)
     }
-    return bound < 0 ? null : this.at(tablePath, bound)
+    let oldest = version + 1
+    while (harmless.has(oldest)) oldest++
+    if (oldest > newest) return false
+    const commit = await this.#store.stat(`${tablePath}/${commitPath(oldest)}`)
+    return commit === null || commit.modifiedMs < sinceMs + CLOCK_DRIFT_MS
+  }
+
+  /**
+   * What gateways showed when `snapshot` was the newest: it, or the version before commits of groups
+   * that it ends with and that do not count. Undefined when other commits came behind such a one.
+   */
+  async #whole(snapshot: Snapshot): Promise<Snapshot | null | undefined> {
+    const open = await this.#uncounted(snapshot)
+    const [first] = open.values()
+    if (first === undefined) return snapshot
+    if (open.size <= snapshot.version - first) return undefined
+    return first === 0 ? null : this.#exactly(snapshot.tablePath, first - 1)
+  }
+
+  /** The groups of a snapshot that are aborted or have not ended, and their versions in order. */
+  async #uncounted({ groups }: Snapshot): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>()
+    for (const [group, version] of groups.versions) {
+      if (groups.rolledBack.has(group)) continue
+      const ended = (await this.groups.decisionOf(group)) ?? (await this.groups.giveUp(group))
+      if (ended?.decision !== 'commit') found.set(group, version)
+    }
+    return found
+  }
+
+  /** Whether one of the transactions that show in `snapshot` has changed names, too. */
+  async followsNames(snapshot: Snapshot): Promise<boolean> {
+    for (const group of snapshot.groups.versions.keys()) {
+      const decision = await this.groups.decisionOf(group)
+      if (decision?.tables[CATALOG_MEMBER] !== undefined) return true
+    }
+    return false
   }
 
   /** The groups that committed to the table of `newest`, those of long ago left out. */
@@ -160,7 +244,8 @@ export class SnapshotCache {
         await this.#rollBack(newest, group, version)
         return undefined
       }
-      if (version === newest.version) return version === 0 ? null : this.at(tablePath, version - 1)
+      if (version === newest.version)
+        return version === 0 ? null : this.#exactly(tablePath, version - 1)
       // Somebody has built on it: what shows depends on how the group ends.
       await new Promise((resolve) => setTimeout(resolve, 20))
       return undefined
@@ -202,8 +287,24 @@ export class SnapshotCache {
     })
   }
 
-  /** The snapshot of that version; 22023 naming the versions that exist when it cannot be had. */
+  /**
+   * The snapshot of that version; 22023 naming the versions that exist when it cannot be had.
+   *
+   * A version that ends with commits of groups that do not count is what it was before them. 55000
+   * when others were committed behind such a one before it was taken back.
+   */
   async at(tablePath: string, version: number): Promise<Snapshot | null> {
+    const snapshot = await this.#exactly(tablePath, version)
+    const whole = snapshot === null ? null : await this.#whole(snapshot)
+    if (whole !== undefined) return whole
+    throw new SqlError(
+      SqlState.objectNotInPrerequisiteState,
+      `version ${version} of table "${tablePath}" holds a part of a transaction that was not committed`,
+      { hint: 'DESCRIBE HISTORY tells in which version it was taken back (ROLLBACK).' },
+    )
+  }
+
+  async #exactly(tablePath: string, version: number): Promise<Snapshot | null> {
     return this.#once(`${tablePath} ${version}`, async () => {
       const known = this.#snapshots.get(`${tablePath}@${version}`)
       if (known !== undefined && (await this.#sameLog(known))) return known

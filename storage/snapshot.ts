@@ -192,24 +192,30 @@ export async function refreshSnapshot(
   return replayLog(store, previous.tablePath, replay, steps, target)
 }
 
-/** The commits of which the log still has the file, oldest first, with their times. */
+/**
+ * The commits of which the log still has the file, oldest first, with their times; those from
+ * version `from` on where only they are asked for.
+ */
 export async function listCommits(
   store: ObjectStore,
   tablePath: string,
+  from = 0,
 ): Promise<readonly CommitEntry[]> {
-  return timesOf(store, tablePath, await listLog(store, tablePath))
+  const commits = await timesOf(store, tablePath, await listLog(store, tablePath), from)
+  return commits.filter(({ version }) => version >= from)
 }
 
 async function timesOf(
   store: ObjectStore,
   tablePath: string,
   log: Log,
+  from = 0,
 ): Promise<readonly CommitEntry[]> {
   const versions = [...log.commits.keys()].sort((a, b) => a - b)
   // Once in-commit timestamps are on, every later commit has one: going backwards, the first
   // commit without ends the search, and a table without the feature costs one read.
   const inCommit = new Map<number, number>()
-  for (const version of [...versions].reverse()) {
+  for (const version of versions.filter((one) => one >= from).reverse()) {
     const timestampMs = await inCommitTimestamp(store, tablePath, version)
     if (timestampMs === null) break
     inCommit.set(version, timestampMs)

@@ -129,7 +129,8 @@ export interface ProtocolNeeds {
 /**
  * The lowest protocol that allows a new table: (1,2), or versions 1 or 3 and 7 with lists.
  *
- * 0A000 when it would need a feature that is not written, or an unknown `delta.feature.*`.
+ * 0A000 when it would need a feature that is not written, or an unknown `delta.feature.*`; 42P16 for
+ * a column whose name the table's change data feed needs.
  */
 export function chooseProtocol(needs: ProtocolNeeds): Protocol {
   return withFeatures({ minReaderVersion: 1, minWriterVersion: 2 }, neededFeatures(needs))
@@ -193,7 +194,10 @@ function neededFeatures(needs: ProtocolNeeds): ReadonlySet<string> {
   if (configuration['delta.checkpointPolicy'] === 'v2') needed.add('v2Checkpoint')
   if (set('delta.appendOnly')) needed.add('appendOnly')
   if (set('delta.enableDeletionVectors')) needed.add('deletionVectors')
-  if (set('delta.enableChangeDataFeed')) needed.add('changeDataFeed')
+  if (set('delta.enableChangeDataFeed')) {
+    requireNoFeedColumns(schema)
+    needed.add('changeDataFeed')
+  }
   if (set('delta.enableTypeWidening')) needed.add('typeWidening')
   if (set('delta.enableInCommitTimestamps')) needed.add('inCommitTimestamp')
   if (set('delta.enableRowTracking')) needed.add('rowTracking')
@@ -213,6 +217,19 @@ function neededFeatures(needs: ProtocolNeeds): ReadonlySet<string> {
     )
   }
   return needed
+}
+
+/** Columns that readers of a change data feed get beside the table's own. */
+const FEED_COLUMNS = ['_change_type', '_commit_version', '_commit_timestamp']
+
+function requireNoFeedColumns({ fields }: Schema): void {
+  const taken = fields.find(({ name }) => FEED_COLUMNS.includes(name.toLowerCase()))
+  if (taken === undefined) return
+  throw new SqlError(
+    SqlState.invalidTableDefinition,
+    `column name "${taken.name}" is reserved in a table with a change data feed`,
+    { hint: "Rename the column, or do without the table property 'delta.enableChangeDataFeed'." },
+  )
 }
 
 /** `configuration` without what only says which protocol to choose, as it is stored. */

@@ -3,9 +3,15 @@
 import type { Long } from './actions.js'
 import { type EngineConnection, quoteIdentifier } from './engine.js'
 import { SqlError, SqlState } from './errors.js'
+import type { DataFile } from './file-index.js'
 import type { ObjectStore } from './object-store.js'
 import type { Scan } from './scan.js'
-import { FILE_COLUMN, identifiedRelation, ROW_COLUMN } from './scan-relation.js'
+import {
+  FILE_COLUMN,
+  identifiedRelation,
+  type IdentifiedRelation,
+  ROW_COLUMN,
+} from './scan-relation.js'
 import type { StructField } from './schema.js'
 import type { Snapshot } from './snapshot.js'
 import { supportsFeature } from './table-protocol.js'
@@ -45,14 +51,33 @@ export function keptColumns(
  * The relation of `scan` with the columns of `keptColumns` behind the table's own, filled for every
  * row: by what its file keeps, else by its place in the file.
  *
- * 0A000 for files that were not given ids. To be run on `connection`, as `scanRelation`.
+ * 0A000 for files that were not given ids, unless `isNew` holds for them, as below. To be run on
+ * `connection`, as `scanRelation`.
  */
 export async function trackedRelation(
   store: ObjectStore,
   connection: EngineConnection,
   scan: Scan,
-  [id, version]: readonly [id: StructField, version: StructField],
+  kept: readonly [id: StructField, version: StructField],
+  isNew: (file: DataFile) => boolean = () => false,
 ): Promise<string> {
+  const { sql } = await identifiedTrackedRelation(store, connection, scan, kept, isNew)
+  return `(SELECT * EXCLUDE (${FILE_COLUMN}, ${ROW_COLUMN}) FROM ${sql})`
+}
+
+/**
+ * As trackedRelation, with FILE_COLUMN and ROW_COLUMN behind the others.
+ *
+ * Files for which `isNew` holds are in no version yet: their rows are given ids by the commit, unless
+ * they bring theirs from another file.
+ */
+export async function identifiedTrackedRelation(
+  store: ObjectStore,
+  connection: EngineConnection,
+  scan: Scan,
+  [id, version]: readonly [id: StructField, version: StructField],
+  isNew: (file: DataFile) => boolean,
+): Promise<IdentifiedRelation> {
   const { snapshot } = scan
   const schema = { ...snapshot.schema, fields: [...snapshot.schema.fields, id, version] }
   const { sql, files } = await identifiedRelation(store, connection, {
@@ -60,17 +85,28 @@ export async function trackedRelation(
     snapshot: { ...snapshot, schema },
   })
   const numbers = (of: 'baseRowId' | 'defaultRowCommitVersion'): string => {
-    const list = files.map(({ add, path }): Long => {
-      const number = add[of] ?? null
+    const list = files.map((file): Long | 'NULL' => {
+      const number = file.add[of] ?? null
       if (number !== null) return number
+      if (isNew(file)) return 'NULL'
       throw new SqlError(
         SqlState.featureNotSupported,
-        `the rows of "${path}" have not been given ids by row tracking`,
+        `the rows of "${file.path}" have not been given ids by row tracking`,
       )
     })
     return `unnest([${list.join(', ')}]::BIGINT[])`
   }
   const own = snapshot.schema.fields.map((field) => `_row.${quoteIdentifier(field.name)}`)
   const [idName, versionName] = [quoteIdentifier(id.name), quoteIdentifier(version.name)]
-  return `(SELECT ${own.join(', ')}, coalesce(_row.${idName}, _kept.base + _row.${ROW_COLUMN}) AS ${idName}, coalesce(_row.${versionName}, _kept.version) AS ${versionName} FROM ${sql} AS _row JOIN (SELECT unnest(range(${files.length})) AS file, ${numbers('baseRowId')} AS base, ${numbers('defaultRowCommitVersion')} AS version) AS _kept ON _row.${FILE_COLUMN} = _kept.file)`
+  const items = [
+    ...own,
+    `coalesce(_row.${idName}, _kept.base + _row.${ROW_COLUMN}) AS ${idName}`,
+    `coalesce(_row.${versionName}, _kept.version) AS ${versionName}`,
+    `_row.${FILE_COLUMN}`,
+    `_row.${ROW_COLUMN}`,
+  ]
+  return {
+    sql: `(SELECT ${items.join(', ')} FROM ${sql} AS _row JOIN (SELECT unnest(range(${files.length})) AS file, ${numbers('baseRowId')} AS base, ${numbers('defaultRowCommitVersion')} AS version) AS _kept ON _row.${FILE_COLUMN} = _kept.file)`,
+    files,
+  }
 }

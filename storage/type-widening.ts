@@ -18,7 +18,8 @@ const INTEGER_DIGITS: Readonly<Partial<Record<PrimitiveName, number>>> = {
   long: 20,
 }
 
-function isWidening(from: DataType, to: DataType): boolean {
+/** Whether a column of type `from` may become one of type `to` while its files stay. */
+export function isWidening(from: DataType, to: DataType): boolean {
   if (from.kind === 'decimal' && to.kind === 'decimal') {
     const more = to.scale - from.scale
     return more >= 0 && to.precision - from.precision >= more

@@ -205,7 +205,7 @@ function layerOf(relation: Relation): string {
 /**
  * The relation that is to get another name; null when there is none and it may be missing.
  *
- * 0A000 in a block that changes a table; others keep the new name to themselves until COMMIT.
+ * A block keeps the new name to itself until COMMIT.
  */
 async function relationOf(
   { session, statement }: StatementCall,
@@ -217,9 +217,9 @@ async function relationOf(
   if (temporaryTableNamed(session, name) !== undefined) {
     throw notSupported('ALTER of temporary tables')
   }
-  if (session.inExplicitBlock) await session.openBlock().draftCatalog(session.gateway)
+  const catalog = await session.changingCatalog()
   const path = session.settings.searchPath()
-  const found = await session.access.resolve(session.catalog, name, path)
+  const found = await session.access.resolve(catalog, name, path)
   if (found?.kind === 'table' && kind === 'OBJECT_VIEW') {
     throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a view`)
   }
@@ -271,7 +271,9 @@ async function comment(call: StatementCall): Promise<Execution> {
   session.requireWritable('COMMENT')
   const text = typeof fields.comment === 'string' && fields.comment !== '' ? fields.comment : null
   const path = session.settings.searchPath()
-  const { catalog } = session
+  const { objtype } = fields
+  const isNamed = objtype === 'OBJECT_SCHEMA' || objtype === 'OBJECT_VIEW'
+  const catalog = isNamed ? await session.changingCatalog() : session.catalog
   switch (fields.objtype) {
     case 'OBJECT_SCHEMA': {
       const layer = stringOf(fields.object) ?? ''

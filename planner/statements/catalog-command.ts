@@ -14,7 +14,7 @@ import { command, computedColumn, readyRows, textColumn } from '../ready-rows.js
 import type { ResultColumn } from '../result.js'
 import type { SessionContext } from '../session-context.js'
 import { findTarget } from '../write-target.js'
-import { dropLayers, requireNoBlock } from './drop.js'
+import { dropLayers } from './drop.js'
 
 export async function runCatalogCommand(
   session: SessionContext,
@@ -43,7 +43,8 @@ async function createLayer(
   await access.requireDatabase('CREATE', gateway.database)
   const defaults = layerDefaults(options)
   try {
-    await gateway.catalog.createLayer(name, after, defaults, await access.owner())
+    const catalog = await session.changingCatalog()
+    await catalog.createLayer(name, after, defaults, await access.owner())
   } catch (thrown) {
     const exists = thrown instanceof SqlError && thrown.sqlState === SqlState.duplicateSchema
     if (!exists || !ifNotExists) throw thrown
@@ -54,11 +55,11 @@ async function createLayer(
 
 async function undropTable(session: SessionContext, name: readonly string[]): Promise<Execution> {
   session.requireWritable('UNDROP TABLE')
-  requireNoBlock(session, 'UNDROP TABLE')
-  const { access, gateway } = session
+  const { access } = session
   const path = await access.usable(session.settings.searchPath())
   if (!(await access.isSuperuser())) await requireDropped(session, name, path)
-  await gateway.catalog.undropTable(name, path)
+  const catalog = await session.changingCatalog()
+  await catalog.undropTable(name, path)
   return command('UNDROP TABLE')
 }
 

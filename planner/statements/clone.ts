@@ -58,7 +58,7 @@ export async function cloneTable(call: StatementCall, command: CloneTable): Prom
     properties,
   })
   const { store } = context.gateway
-  const { change, more } = beginTable(context, place, made, await context.access.owner())
+  const { change, more } = await beginTable(context, place, made)
   const current = existing ?? null
   const files = shallow
     ? shallowFiles(store, source, current)

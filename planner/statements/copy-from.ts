@@ -9,6 +9,7 @@ import type { Execution } from '../portal.js'
 import type { CopyIn, CopyInSource } from '../result.js'
 import type { StatementCall } from '../statement-kind.js'
 import { rowRules } from '../target-table.js'
+import { violationOf } from '../violated-object.js'
 
 /** Begins a COPY FROM: the server feeds it. */
 export async function copyFrom(call: StatementCall): Promise<Execution> {
@@ -43,7 +44,7 @@ export async function copyFrom(call: StatementCall): Promise<Execution> {
     },
     abort: async (thrown) => {
       await sink.abort()
-      return thrown
+      return violationOf(thrown, into.name)
     },
     notice: (message, context) => session.notice(SqlState.successfulCompletion, message, context),
   }

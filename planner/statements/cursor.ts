@@ -1,9 +1,10 @@
-/** DECLARE, FETCH, MOVE and CLOSE: cursors, which only go forward. */
+/** DECLARE, FETCH, MOVE and CLOSE: cursors, which only go forward; portals of the protocol are cursors too. */
 
 import type { Cancellation } from '../../storage/cancellation.js'
 import { SqlError, SqlState } from '../../storage/errors.js'
 import { type Execution, Portal } from '../portal.js'
 import { command, taggedRows } from '../ready-rows.js'
+import type { ResultColumn } from '../result.js'
 import { needsTransactionBlock, notSupported } from '../refusal.js'
 import type { SessionContext } from '../session-context.js'
 import { declaredParameters, type StatementCall, type StatementKind } from '../statement-kind.js'
@@ -19,7 +20,7 @@ export const FETCH: StatementKind = {
     columns:
       shape.fields.ismove === true
         ? null
-        : shape.session.cursors.get(String(shape.fields.portalname)).columns,
+        : columnsOf(shape.session, String(shape.fields.portalname)),
   }),
   open: ({ session, fields, cancellation }) => fetch(session, fields, cancellation),
 }
@@ -30,7 +31,9 @@ export const CLOSE: StatementKind = {
       await session.cursors.closeAll()
       return command('CLOSE CURSOR ALL')
     }
-    await session.cursors.close(String(fields.portalname))
+    const name = String(fields.portalname)
+    if (session.cursors.has(name) || !session.portals.has(name)) await session.cursors.close(name)
+    else await session.portals.delete(name)
     return command('CLOSE CURSOR')
   },
 }
@@ -91,7 +94,7 @@ async function fetch(
   fields: Node,
   cancellation: Cancellation,
 ): Promise<Execution> {
-  const cursor = session.cursors.get(String(fields.portalname))
+  const cursor = await portalNamed(session, String(fields.portalname), cancellation)
   const isMove = fields.ismove === true
   const { skip, count } = strideOf(fields, cursor)
   if (skip > 0) await cursor.skip(skip, cancellation)
@@ -114,6 +117,31 @@ async function fetch(
     },
     tag: (rowCount) => `FETCH ${rowCount}`,
   }
+}
+
+function columnsOf(session: SessionContext, name: string): readonly ResultColumn[] | null {
+  if (session.cursors.has(name) || !session.portals.has(name))
+    return session.cursors.get(name).columns
+  const { portal, prepared } = session.portals.get(name)
+  return portal?.columns ?? prepared.description.columns
+}
+
+/** The cursor of that name, or the portal that Bind has made, begun if no Execute has; 34000 without one. */
+async function portalNamed(
+  session: SessionContext,
+  name: string,
+  cancellation: Cancellation,
+): Promise<Portal> {
+  if (session.cursors.has(name) || !session.portals.has(name)) return session.cursors.get(name)
+  const bound = session.portals.get(name)
+  if (bound.portal !== null) return bound.portal
+  const { statement, description } = bound.prepared
+  if (bound.finished || statement === null || kindOf(statement.tree ?? {}) !== 'SelectStmt')
+    throw new SqlError(SqlState.objectNotInPrerequisiteState, `portal "${name}" cannot be run`)
+  bound.finished = true
+  const oids = description.parameterTypes.map((type) => type.oid)
+  bound.portal = new Portal(await openSelect(session, statement, bound.values, cancellation, oids))
+  return bound.portal
 }
 
 function scansForward(): SqlError {

@@ -18,6 +18,7 @@ export const DISCARD: StatementKind = {
       session.prepared.clear()
       await session.cursors.closeAll()
       session.channels.unlisten(null)
+      session.locks.releaseAll()
       session.settings.resetAll()
     }
     if (target === 'DISCARD_ALL' || target === 'DISCARD_TEMP') {

@@ -1,6 +1,6 @@
 /** DROP TABLE, DROP VIEW and DROP SCHEMA. */
 
-import type { Relation } from '../../catalog/catalog.js'
+import type { Catalog, CatalogRemoval, Relation } from '../../catalog/catalog.js'
 import { SqlError, SqlState } from '../../storage/errors.js'
 import { layerRemoval, type Removal, removalOf } from '../drop-relations.js'
 import type { Execution } from '../portal.js'
@@ -33,18 +33,11 @@ export const DROP: StatementKind = {
   },
 }
 
-/** 25001 inside of a transaction block, for what changes the catalog at once. */
-export function requireNoBlock(session: SessionContext, what: string): void {
-  if (!session.inExplicitBlock) return
-  throw new SqlError(SqlState.activeSqlTransaction, `${what} cannot run inside a transaction block`)
-}
-
 /**
  * Drops tables or views by name; 42P01 for one that does not exist unless `missingOk`, 42809 for one
  * of the other kind, 2BP01 for one that views depend on unless `cascade`.
  *
- * All go or none. A table of the lake leaves the catalog, its log and files stay; 25001 inside a
- * transaction block.
+ * All go or none. A table of the lake leaves the catalog, its log and files stay.
  */
 async function dropRelations(
   session: SessionContext,
@@ -56,9 +49,10 @@ async function dropRelations(
   const tag = kind === 'table' ? 'DROP TABLE' : 'DROP VIEW'
   const isOwn = (name: readonly string[]): boolean =>
     kind === 'table' && temporaryTableNamed(session, name) !== undefined
-  if (names.every(isOwn)) session.requireReadWrite(tag)
+  const isAllOwn = names.every(isOwn)
+  if (isAllOwn) session.requireReadWrite(tag)
   else session.requireWritable(tag)
-  const { catalog } = session
+  const catalog = isAllOwn ? session.catalog : await session.changingCatalog()
   const relations: Relation[] = []
   const temporary: string[] = []
   for (const name of names) {
@@ -79,11 +73,9 @@ async function dropRelations(
       relations.push(found)
     }
   }
-  if (relations.some((relation) => relation.kind === 'table')) requireNoBlock(session, tag)
   if (relations.length > 0) {
     const removal = await removalOf(relations, cascade, session.queryContext())
-    await catalog.remove(removal)
-    tellRemoved(session, removal)
+    await remove(session, catalog, removal)
   }
   for (const name of temporary) session.temporary.drop(name)
   return command(tag)
@@ -91,7 +83,7 @@ async function dropRelations(
 
 /**
  * Drops layers; 3F000 for one that does not exist unless `missingOk`, 2BP01 for one with something in
- * it unless `cascade`, 25001 inside a transaction block.
+ * it unless `cascade`.
  */
 export async function dropLayers(
   session: SessionContext,
@@ -101,8 +93,7 @@ export async function dropLayers(
   tag: string,
 ): Promise<Execution> {
   session.requireWritable(tag)
-  requireNoBlock(session, tag)
-  const { catalog } = session
+  const catalog = await session.changingCatalog()
   const known = await catalog.layers()
   for (const name of names) {
     if (known.includes(name)) continue
@@ -114,14 +105,23 @@ export async function dropLayers(
   for (const layer of layers) await session.access.requireLayerOwner(layer)
   if (layers.length > 0) {
     const removal = await layerRemoval(layers, cascade, session.queryContext())
-    await catalog.remove(removal)
-    tellRemoved(session, removal)
+    await remove(session, catalog, removal)
   }
   return command(tag)
 }
 
-/** Tells what went along, and where the files of tables are. */
-export function tellRemoved(session: SessionContext, { tables, cascaded }: Removal): void {
+/** Takes objects out of the catalog, and tells what went along. */
+export async function remove(
+  session: SessionContext,
+  catalog: Catalog,
+  removal: Removal & CatalogRemoval,
+): Promise<void> {
+  await catalog.remove(removal)
+  for (const { path } of removal.tables) session.openBlock().dropped(path)
+  tell(session, removal)
+}
+
+function tell(session: SessionContext, { tables, cascaded }: Removal): void {
   const [only] = cascaded
   if (cascaded.length > 1) {
     session.notice(

@@ -6,7 +6,8 @@ import { scalarType } from '../../storage/engine-type.js'
 import type { EngineValue, Scalar } from '../../storage/engine-value.js'
 import { SqlError, SqlState } from '../../storage/errors.js'
 import { catalogRows, describeCatalogQuery } from '../catalog-query.js'
-import type { GatewayCall, GatewayCalls } from '../gateway-function.js'
+import { lockKey } from '../advisory-locks.js'
+import type { GatewayCall, GatewayCalls, LockFunctionName } from '../gateway-function.js'
 import type { ParsedStatement } from '../parse.js'
 import type { Execution } from '../portal.js'
 import { parameterCount, withTranslation } from '../query.js'
@@ -125,17 +126,10 @@ async function argumentsOf(
 
 async function carryOut(
   session: SessionContext,
-  { name, parameterOids }: GatewayCall,
+  { name }: GatewayCall,
   args: readonly (string | null)[],
   cancellation: Cancellation,
 ): Promise<Scalar> {
-  const least = name === 'pg_terminate_backend' ? 1 : parameterOids.length
-  if (args.length < least || args.length > parameterOids.length) {
-    throw new SqlError(
-      SqlState.undefinedFunction,
-      `function ${name} with ${args.length} arguments does not exist`,
-    )
-  }
   const [first = null, second = null, third = null] = args
   switch (name) {
     case 'pg_sleep':
@@ -171,6 +165,47 @@ async function carryOut(
       return session.settings.get(first)
     case 'pg_listening_channels':
       return null
+    default:
+      return lock(session, name, args, cancellation)
+  }
+}
+
+/** Takes, tries to take or gives up an advisory lock; null when the key is. */
+async function lock(
+  session: SessionContext,
+  name: LockFunctionName,
+  args: readonly (string | null)[],
+  cancellation: Cancellation,
+): Promise<Scalar> {
+  const { locks, settings } = session
+  if (name === 'pg_advisory_unlock_all') {
+    locks.releaseAll()
+    return ''
+  }
+  const [first, second] = args
+  if (first === null || first === undefined || second === null) return null
+  const key = lockKey(whole(first), second === undefined ? undefined : whole(second))
+  const mode = name.endsWith('_shared') ? 'shared' : 'exclusive'
+  const ends = name.includes('_xact_') ? 'transaction' : 'session'
+  if (name.startsWith('pg_advisory_unlock')) {
+    const released = locks.release(key, mode)
+    if (!released) {
+      const what = mode === 'shared' ? 'ShareLock' : 'ExclusiveLock'
+      session.warn(SqlState.warning, `you don't own a lock of type ${what}`)
+    }
+    return released
+  }
+  if (ends === 'transaction') session.openBlock()
+  if (name.startsWith('pg_try_')) return locks.tryAcquire(key, mode, ends)
+  await locks.acquire(key, mode, ends, cancellation, settings.durationMs('lock_timeout'))
+  return ''
+}
+
+function whole(text: string): bigint {
+  try {
+    return BigInt(text)
+  } catch {
+    throw new SqlError(SqlState.invalidTextRepresentation, `invalid number: "${text}"`)
   }
 }
 

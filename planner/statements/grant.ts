@@ -117,9 +117,12 @@ async function grant({ session, fields }: StatementCall): Promise<Execution> {
     OBJECT_ROUTINE: 'function',
   }
   const grantees = granteesOf(session, fields)
+  // Found once: at COMMIT the block's own names are gone from sight.
+  let found: readonly GrantTarget[] | undefined
   await changeAccess(session, word, async (actor, access, notices) => {
     requireOwnGrantor(session, fields, actor)
-    const targets = await grantTargets(session, fields)
+    found ??= await grantTargets(session, fields)
+    const targets = found
     for (const name of grantees) if (name !== null) access.role(name)
     const asked = askedOf(fields, kinds[String(fields.objtype)] ?? 'table')
     const actions: AccessAction[] = []
@@ -146,18 +149,18 @@ async function grant({ session, fields }: StatementCall): Promise<Execution> {
         parts.push({ privileges: set, column: { name, key }, all: set === PRIVILEGES_OF.column })
       }
       for (const { column, ...part } of parts) {
-        const found = grantable(actor, target, column, part, grants)
-        if (found.notice !== null) notices.push(found.notice)
+        const made = grantable(actor, target, column, part, grants)
+        if (made.notice !== null) notices.push(made.notice)
         requireRoles(fields, grantees)
-        if (found.privileges === 0) continue
+        if (made.privileges === 0) continue
         for (const grantee of grantees) {
           actions.push({
             grant: {
               object: target.object,
               columns: column === null ? null : [column.key],
-              privileges: privilegeNames(found.privileges),
+              privileges: privilegeNames(made.privileges),
               grantee,
-              grantor: access.roles.nameOf(found.grantor),
+              grantor: access.roles.nameOf(made.grantor),
               grants,
               grantOption: fields.grant_option === true,
               cascade: fields.behavior === 'DROP_CASCADE',
@@ -336,8 +339,8 @@ async function alterDefaults({ session, fields }: StatementCall): Promise<Execut
       'cannot use IN SCHEMA clause when using GRANT/REVOKE ON SCHEMAS',
     )
   }
-  await changeAccess(session, 'ALTER DEFAULT PRIVILEGES', async (actor, access) => {
-    const known = await session.catalog.layers()
+  const known = await session.catalog.layers()
+  await changeAccess(session, 'ALTER DEFAULT PRIVILEGES', (actor, access) => {
     const actions: AccessAction[] = []
     for (const name of roles ?? [actor.name]) {
       const role = access.role(name)

@@ -27,6 +27,7 @@ import type { SessionContext } from '../session-context.js'
 import { type SqlType, sqlType, typeName } from '../sql-type.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
 import { findTarget } from '../write-target.js'
+import { analyzeTable, columnFacts } from './analyze.js'
 import { catalogColumns, runCatalogCommand } from './catalog-command.js'
 import { CLONE_COLUMNS, cloneTable } from './clone.js'
 import { convert } from './convert.js'
@@ -57,6 +58,8 @@ async function run(call: StatementCall, lakeCommand: LakeCommand): Promise<Execu
       return vacuum(call, lakeCommand)
     case 'restore':
       return restore(call, lakeCommand)
+    case 'analyze':
+      return analyzeTable(call, lakeCommand)
     case 'copy-into':
       return copyInto(call, lakeCommand)
     case 'clone':
@@ -95,7 +98,9 @@ async function rowsOf(
     case 'describe-detail':
       return [await detail(session, await committed(session, lakeCommand.name))]
     case 'describe-table':
-      return described(session, lakeCommand.name, lakeCommand.extended)
+      return lakeCommand.column === null
+        ? described(session, lakeCommand.name, lakeCommand.extended)
+        : facts(session, lakeCommand.name, lakeCommand.column)
     case 'show-properties':
       return properties(await seen(session, lakeCommand.name), lakeCommand.property)
   }
@@ -206,6 +211,16 @@ async function detail(session: SessionContext, table: TableName): Promise<Scalar
     protocol.minWriterVersion,
     features.sort().join(', '),
   ]
+}
+
+/** What is known of one column. */
+async function facts(
+  session: SessionContext,
+  name: readonly string[],
+  column: string,
+): Promise<Scalar[][]> {
+  const found = await columnFacts(session, await seen(session, name), column)
+  return found.map((pair) => [...pair])
 }
 
 /** As Spark describes tables: columns, then the partition's, then what the table is. */
@@ -333,7 +348,11 @@ function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
         textColumn('table_features'),
       ]
     case 'describe-table':
-      return ['col_name', 'data_type', 'comment'].map(textColumn)
+      return (
+        lakeCommand.column === null
+          ? ['col_name', 'data_type', 'comment']
+          : ['info_name', 'info_value']
+      ).map(textColumn)
     case 'show-properties':
       return ['key', 'value'].map(textColumn)
     case 'optimize':
@@ -346,6 +365,7 @@ function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
     case 'clone':
       return CLONE_COLUMNS
     case 'convert':
+    case 'analyze':
       return null
     case 'vacuum':
       return lakeCommand.dryRun ? VACUUM_COLUMNS : null

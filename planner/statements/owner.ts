@@ -5,7 +5,8 @@ import type { Relation } from '../../catalog/catalog.js'
 import { privileges } from '../../catalog/privilege.js'
 import { BOOTSTRAP_ID } from '../../catalog/role.js'
 import { SqlError, SqlState } from '../../storage/errors.js'
-import { type Actor, denied, objectOf } from '../access-control.js'
+import { type Actor, denied } from '../access-control.js'
+import { ownObject } from '../grant-targets.js'
 import { layerRemoval, removalOf } from '../drop-relations.js'
 import type { Execution } from '../portal.js'
 import { command } from '../ready-rows.js'
@@ -15,7 +16,7 @@ import { ownedObjects, relationOf } from '../role-dependencies.js'
 import type { SessionContext } from '../session-context.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
 import { listOf, type Node, stringOf } from '../syntax-tree.js'
-import { requireNoBlock, tellRemoved } from './drop.js'
+import { remove } from './drop.js'
 
 export const ALTER_OWNER: StatementKind = { open: alterLayerOwner }
 
@@ -39,9 +40,9 @@ export async function changeRelationOwner(
 ): Promise<void> {
   const owner = somebody(node, session)
   await session.access.requireOwner(relation)
-  await changeAccess(session, words, async (actor, access) => {
+  const object = await ownObject(session, relation)
+  await changeAccess(session, words, (actor, access) => {
     const to = access.role(owner)
-    const object = await objectOf(relation, session.catalog)
     const { layer, name } = relation.kind === 'table' ? relation.table : relation.view
     if (object === null) throw undefinedRelation([layer, name])
     if (access.of(object).owner === to.id) return []
@@ -127,12 +128,11 @@ async function reassignOwned({ session, fields }: StatementCall): Promise<Execut
   return command('REASSIGN OWNED')
 }
 
-/** What the roles own goes, and what was granted to them is taken back; 25001 inside a block. */
+/** What the roles own goes, and what was granted to them is taken back. */
 async function dropOwned({ session, fields }: StatementCall): Promise<Execution> {
   const names = listOf(fields.roles).map((node) => somebody(node, session))
   session.requireWritable('DROP OWNED')
-  requireNoBlock(session, 'DROP OWNED')
-  const { catalog } = session
+  const catalog = await session.changingCatalog()
   const access = await catalog.access()
   const actor = session.access.actorIn(access)
   const objects: AccessObject[] = []
@@ -161,12 +161,10 @@ async function dropOwned({ session, fields }: StatementCall): Promise<Execution>
   const context = session.queryContext()
   const layers = objects.flatMap((object) => (object.kind === 'layer' ? [object.name] : []))
   const removal = await removalOf(relations, cascade, context)
-  await catalog.remove(removal)
-  tellRemoved(session, removal)
+  await remove(session, catalog, removal)
   if (layers.length > 0) {
     const more = await layerRemoval(layers, cascade, context)
-    await catalog.remove(more)
-    tellRemoved(session, more)
+    await remove(session, catalog, more)
   }
   await changeAccess(session, 'DROP OWNED', () => names.map((name) => ({ revokeAll: { name } })))
   return command('DROP OWNED')

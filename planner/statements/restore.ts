@@ -3,6 +3,7 @@
 import { Oid } from '../../catalog/pg-types.js'
 import { scalarType } from '../../storage/engine-type.js'
 import { concurrentUpdate } from '../../storage/errors.js'
+import { rollbackTags } from '../../storage/group-rollback.js'
 import { restoreTable } from '../../storage/restore.js'
 import { findMaintained, requireOwnTransaction } from '../maintained-table.js'
 import type { MaintenanceCommand } from '../maintenance-syntax.js'
@@ -31,7 +32,12 @@ export async function restore(
   requireOwnTransaction(session, 'RESTORE TABLE')
   const { gateway } = session
   const { store, snapshots } = gateway
-  const { table, snapshot } = await findMaintained(session, command.name, 'owner')
+  let aborted: readonly string[] = []
+  const { table, snapshot } = await findMaintained(session, command.name, 'owner', async (path) => {
+    const found = await snapshots.replaceable(path)
+    aborted = found?.aborted ?? []
+    return found?.snapshot ?? null
+  })
   const { to, expression } = command
   const version = await versionOf(session, table.path, { kind: to, expression }, cancellation)
   const past = await snapshots.at(table.path, version)
@@ -51,6 +57,7 @@ export async function restore(
     command.to === 'version'
       ? { version: String(version), timestamp: 'null' }
       : { version: 'null', timestamp: command.expression },
+    aborted.length === 0 ? {} : { tags: rollbackTags(aborted) },
   )
   if (result.kind === 'conflict') {
     throw concurrentUpdate('command', { detail: result.detail })

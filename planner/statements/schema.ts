@@ -14,7 +14,7 @@ export const CREATE_SCHEMA: StatementKind = { open: createSchema }
 async function createSchema({ session, fields }: StatementCall): Promise<Execution> {
   session.requireWritable('CREATE SCHEMA')
   if (listOf(fields.schemaElts).length > 0) throw notSupported('CREATE SCHEMA with elements')
-  const { access, gateway, catalog } = session
+  const { access, gateway } = session
   await access.requireDatabase('CREATE', gateway.database)
   let owner = await access.owner()
   if (fields.authrole !== undefined) {
@@ -23,6 +23,7 @@ async function createSchema({ session, fields }: StatementCall): Promise<Executi
   }
   const name = typeof fields.schemaname === 'string' ? fields.schemaname : (owner ?? '')
   try {
+    const catalog = await session.changingCatalog()
     await catalog.createLayer(name, undefined, {}, owner)
   } catch (thrown) {
     const exists = thrown instanceof SqlError && thrown.sqlState === SqlState.duplicateSchema

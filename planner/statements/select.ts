@@ -4,6 +4,7 @@ import type { Cancellation } from '../../storage/cancellation.js'
 import type { EngineValue } from '../../storage/engine-value.js'
 import { SqlError } from '../../storage/errors.js'
 import { describeCatalogQuery, openCatalogQuery, routeOf } from '../catalog-query.js'
+import { copyCatalogs, droppingCopies } from '../mixed-query.js'
 import { gatewayCalls } from '../gateway-function.js'
 import type { ParsedStatement } from '../parse.js'
 import type { Execution } from '../portal.js'
@@ -47,6 +48,14 @@ export async function describeSelect(
     session,
     statement,
     () => describeQuery(statement, oids, session.queryContext()),
+    async () => {
+      const copies = await copyCatalogs(session, statement)
+      try {
+        return await describeQuery(statement, oids, copies.context)
+      } finally {
+        await copies.drop()
+      }
+    },
     () => describeCatalogQuery(statement, session.catalogSession(), oids),
   )
 }
@@ -69,6 +78,16 @@ export async function openSelect(
     session,
     statement,
     () => openQuery(statement, values, session.queryContext(), cancellation, oids),
+    async () => {
+      const copies = await copyCatalogs(session, statement, cancellation)
+      try {
+        const opened = await openQuery(statement, values, copies.context, cancellation, oids)
+        return droppingCopies(opened, copies)
+      } catch (thrown) {
+        await copies.drop()
+        throw thrown
+      }
+    },
     () =>
       openCatalogQuery(statement, values, session.catalogSession(), {
         cancellation,
@@ -86,16 +105,18 @@ async function routed<T>(
   session: SessionContext,
   statement: ParsedStatement,
   lake: () => Promise<T>,
+  mixed: () => Promise<T>,
   catalog: () => Promise<T>,
 ): Promise<T> {
   if (statement.engineQuery !== undefined) return lake()
   const route = routeOf(statement, session.catalogSession())
   if (route === 'catalog') return catalog()
+  if (route === 'mixed') return mixed()
   try {
     return await lake()
   } catch (thrown) {
     if (route !== 'none' || !(thrown instanceof SqlError)) throw thrown
-    if (!/^(42883|42704|0A000)$/.test(thrown.sqlState)) throw thrown
+    if (!/^(42883|42704|42846|0A000)$/.test(thrown.sqlState)) throw thrown
     try {
       return await catalog()
     } catch {

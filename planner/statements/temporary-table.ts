@@ -38,7 +38,8 @@ export function isTemporary(range: Node): boolean {
   )
 }
 
-function rangeName(range: Node | undefined): string[] {
+/** The parts of a RangeVar's name. */
+export function rangeName(range: Node | undefined): string[] {
   return [range?.schemaname, range?.relname].filter(
     (part): part is string => typeof part === 'string',
   )

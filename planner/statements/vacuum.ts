@@ -14,6 +14,7 @@ import { notSupported } from '../refusal.js'
 import type { ResultColumn } from '../result.js'
 import type { SessionContext } from '../session-context.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
+import { allTables, type AnalyzedTable, countTables } from './analyze.js'
 import { constantOf, listOf, type Node, nodeOf, stringOf } from '../syntax-tree.js'
 
 /** What DRY RUN lists. */
@@ -49,8 +50,8 @@ export async function vacuum(
  * PostgreSQL's VACUUM and ANALYZE.
  *
  * VACUUM removes what Delta's VACUUM does with the table's own retention; FULL compacts before, as
- * it does there; without a name every table has its turn, dropped ones too. ANALYZE has nothing to
- * do: statistics are written with the files.
+ * it does there; without a name every table has its turn, dropped ones too. ANALYZE counts different
+ * values (`analyze.ts`).
  */
 export const VACUUM: StatementKind = { open: vacuumStatement }
 
@@ -67,6 +68,7 @@ async function vacuumStatement(call: StatementCall): Promise<Execution> {
   if (isVacuum) requireOwnTransaction(session, 'VACUUM')
   const relations = listOf(fields.rels).map((node) => nodeOf(node, 'VacuumRelation') ?? {})
   const targets: MaintainedTable[] = []
+  const analyzed: AnalyzedTable[] = []
   for (const relation of relations) {
     const range = (relation.relation ?? {}) as Node
     const name = [range.schemaname, range.relname].filter((part) => typeof part === 'string')
@@ -83,6 +85,10 @@ async function vacuumStatement(call: StatementCall): Promise<Execution> {
     }
     for (const column of columns) requireColumn(target, column)
     targets.push(target)
+    analyzed.push({ target, columns: columns.length > 0 ? columns : null })
+  }
+  if (!isVacuum || options.analyze) {
+    await countTables(call, relations.length === 0 ? await allTables(session) : analyzed)
   }
   if (!isVacuum) return command('ANALYZE')
   await onConnection(session, cancellation, async (connection) => {

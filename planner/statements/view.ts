@@ -40,7 +40,8 @@ async function createView(call: StatementCall): Promise<Execution> {
   }
   const columns = described.columns.map(({ name }, i) => given[i] ?? name)
   requireDistinct(columns)
-  await catalog.createView(
+  const changed = await session.changingCatalog()
+  await changed.createView(
     {
       layer,
       name,

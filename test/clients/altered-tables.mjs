@@ -1,6 +1,6 @@
 /** Tables that ALTER TABLE has changed, made by SQL through a gateway, for other engines to read. */
 
-import { dirname, basename } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import pg from 'pg'
 import { Gateway } from '../../dist/planner/gateway.js'
 import { readConfig } from '../../dist/server/config.js'
@@ -105,12 +105,14 @@ export const ALTERED = {
 /** Makes `tables` in `folder`, which is a layer of the lake beside it. */
 export async function writeBySql(folder, tables) {
   const lake = dirname(folder)
+  const inbox = join(lake, 'inbox')
   const engine = await Engine.open({ allowedDirectories: [lake] })
   const gateway = await Gateway.open({
     store: new LocalStore(lake),
     engine,
     database: 'lake',
     snapshotCacheBytes: 64 * 1024 * 1024,
+    copyDirectories: [inbox],
   })
   const config = readConfig(['--port=0', '--http-port=0'], {})
   const listener = await listen(config, gateway, (bug) => {
@@ -123,9 +125,17 @@ export async function writeBySql(folder, tables) {
     database: 'lake',
   })
   await client.connect()
-  for (const [name, { statements }] of Object.entries(tables)) {
+  for (const [name, { statements, before }] of Object.entries(tables)) {
+    if (before !== undefined) {
+      const connection = await engine.connect()
+      await before(connection, join(folder, name), inbox)
+      connection.close()
+    }
     for (const statement of statements) {
-      await client.query(statement.replaceAll(/\bT(?=\b|_)/g, `"${basename(folder)}".${name}`))
+      const text = statement.replaceAll(/\bT(?=\b|_)/g, `"${basename(folder)}".${name}`)
+      await client.query(
+        text.replaceAll('INBOX', inbox).replaceAll('LAYER', `"${basename(folder)}"`),
+      )
     }
   }
   await client.end()

@@ -35,6 +35,8 @@ import { Transaction } from '../../dist/storage/transaction.js'
 import { vacuumTable } from '../../dist/storage/vacuum.js'
 import { ALTERED, writeBySql } from './altered-tables.mjs'
 import { CHANGED } from './changed-tables.mjs'
+import { CLONED } from './cloned-tables.mjs'
+import { FEEDS, feedDifference, keepFeed } from './feed-tables.mjs'
 import { MADE } from './made-tables.mjs'
 
 const [mode, folder] = process.argv.slice(2)
@@ -424,12 +426,22 @@ for (const [name, table] of Object.entries(TABLES)) {
   if (await check(name)) passed++
   else failed++
 }
-const bySql = { ...ALTERED, ...MADE, ...CHANGED }
+const bySql = { ...ALTERED, ...MADE, ...CHANGED, ...CLONED, ...FEEDS }
 if (mode === 'write') await writeBySql(resolve(folder), bySql)
 for (const [name, { rows }] of Object.entries(bySql)) {
   if (mode === 'write') await expect(name, rows)
   if (await check(name)) passed++
   else failed++
+}
+// What other engines changed is in the feed as they tell it.
+for (const name of Object.keys(FEEDS)) {
+  if (mode === 'write') await keepFeed(store, connection, folder, name)
+  const difference = await feedDifference(store, connection, folder, name)
+  if (difference === null) passed++
+  else {
+    failed++
+    process.stdout.write(`not ok the feed of ${name}: ${difference}\n`)
+  }
 }
 // Identity columns go on counting behind what other engines handed out.
 if (mode === 'check') {

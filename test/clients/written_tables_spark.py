@@ -46,6 +46,36 @@ def differences(left, right, columns):
     return left.exceptAll(right).limit(3).collect() + right.exceptAll(left).limit(3).collect()
 
 
+def feed(table_path):
+    frame = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", 0).load(table_path)
+    return frame.drop("_commit_timestamp")
+
+
+def keep(frame, file):
+    """The rows as one file, in place of the one that is there."""
+    frame.coalesce(1).write.mode("overwrite").parquet(f"{folder}/kept")
+    shutil.move(glob.glob(f"{folder}/kept/*.parquet")[0], file)
+    shutil.rmtree(f"{folder}/kept")
+
+
+def check_feed(name, table_path):
+    """Spark reads the feed, changes rows itself, and leaves its own account of both for us to read."""
+    recorded = spark.read.parquet(f"{folder}/{name}.feed.parquet")
+    found = feed(table_path)
+    check(f"Spark reads the feed of {name}", [], differences(found, recorded, found.columns))
+    check(f"the feed of {name} is not empty", True, recorded.count() > 0)
+    target = DeltaTable.forPath(spark, table_path)
+    target.update("n % 4 = 0", {"s": F.lit("by Spark")})
+    target.delete("n % 4 = 1")
+    source = spark.createDataFrame([(2, "merged by Spark"), (99, "made by Spark")], "n BIGINT, s STRING")
+    (
+        target.alias("t").merge(source.alias("x"), "t.n = x.n")
+        .whenMatchedUpdate(set={"s": "x.s"}).whenNotMatchedInsert(values={"n": "x.n", "s": "x.s"}).execute()
+    )
+    keep(spark.read.format("delta").load(table_path), f"{folder}/{name}.parquet")
+    keep(feed(table_path), f"{folder}/{name}.feed.parquet")
+
+
 for path in sorted(glob.glob(f"{folder}/*/_delta_log")):
     table_path = os.path.dirname(path)
     name = os.path.basename(table_path)
@@ -60,6 +90,16 @@ for path in sorted(glob.glob(f"{folder}/*/_delta_log")):
             column = F.col(f"`{first}`")
             for label, condition in (("=", column == sample), (">", column > sample), ("<=", column <= sample), ("null", column.isNull())):
                 check(f"Spark finds rows of {name} by {label}", expected.where(condition).count(), table.where(condition).count())
+        if name == "feed_tracked":
+            ids = table.select("n", "_metadata.row_id", "_metadata.row_commit_version")
+            check(f"Spark finds the ids of rows of {name}", [], ids.where("n <> row_id").collect())
+            check(f"Spark finds what was changed last in {name}", [], ids.where("row_commit_version <> 5").collect())
+            old = spark.read.format("delta").option("versionAsOf", 4).load(table_path).select("n", "_metadata.row_id", "_metadata.row_commit_version")
+            changed = "CASE WHEN n < 5 THEN 2 WHEN n = 7 THEN 4 ELSE 1 END"
+            check(f"Spark finds the ids of rows of {name} as it was", [], old.where(f"n <> row_id OR row_commit_version <> {changed}").collect())
+        if name.startswith("feed_"):
+            check_feed(name, table_path)
+            continue
         if name == "tracked_and_moved":
             ids = table.select("n", "_metadata.row_id", "_metadata.row_commit_version")
             check(f"Spark finds the ids of rows of {name}", [], ids.where("n <> row_id OR row_commit_version <> IF(n < 10, 0, 1)").collect())

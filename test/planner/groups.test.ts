@@ -8,10 +8,13 @@
 
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Engine } from '../../storage/engine.js'
+import { writeDataFiles } from '../../storage/data-file.js'
+import { Engine, type EngineConnection } from '../../storage/engine.js'
 import { Groups } from '../../storage/group.js'
 import { groupTags } from '../../storage/group-rollback.js'
-import { loadSnapshot } from '../../storage/snapshot.js'
+import { planCompaction, runOptimize } from '../../storage/optimize.js'
+import type { ObjectStore } from '../../storage/object-store.js'
+import { loadSnapshot, type Snapshot } from '../../storage/snapshot.js'
 import { Transaction } from '../../storage/transaction.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { lintTable } from '../support/log-linter.js'
@@ -259,6 +262,105 @@ describe('a group whose gateway is gone', () => {
     await client.query(`INSERT INTO ${first} VALUES (2, 5)`)
     await new Promise((resolve) => setTimeout(resolve, 600))
     expect(await rows(client, `SELECT n FROM ${first} ORDER BY 1`)).toEqual([[5], [100]])
+    await client.end()
+  })
+})
+
+/** Commits the row (id, 1) to a table as a member of a group, and no more. */
+async function leaveRow(name: string, id: number, group: string): Promise<number> {
+  return withTable(name, async (store, connection, snapshot) => {
+    const transaction = await Transaction.begin(store, snapshot)
+    const query = `SELECT ${id} AS id, 1 AS n`
+    transaction.add((await writeDataFiles(store, connection, snapshot, { query })).files)
+    const result = await transaction.commit({ operation: 'WRITE', tags: groupTags(group) })
+    if (result.kind !== 'committed') throw new Error(result.detail)
+    return result.version
+  })
+}
+
+/** What an engine does to a table that knows nothing of groups. */
+async function withTable<T>(
+  name: string,
+  work: (store: ObjectStore, connection: EngineConnection, snapshot: Snapshot) => Promise<T>,
+): Promise<T> {
+  const { store } = gateways[0]
+  const engine = await Engine.open({})
+  const connection = await engine.connect()
+  const snapshot = await loadSnapshot(store, connection, name.replace('.', '/'), null)
+  if (snapshot === null) throw new Error('there is a table')
+  const answer = await work(store, connection, snapshot)
+  await engine.close()
+  return answer
+}
+
+describe('a group whose files another engine has rewritten', () => {
+  it('refuses the table until RESTORE takes it back to before the group', async () => {
+    const [client, other] = [await connect(0), await connect(1)]
+    const [name = ''] = await makeTables(client, 1)
+    const version = await leaveRow(name, 2, `rewritten-${name}`)
+    await withTable(name, (store, connection, snapshot) =>
+      runOptimize(store, connection, snapshot, planCompaction(snapshot, [...snapshot.files], {}), {
+        committed: () => {},
+      }),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    for (const reader of [client, other]) {
+      expect(await codeOf(reader.query(`SELECT n FROM ${name}`))).toBe('XX000')
+      expect(await codeOf(reader.query(`INSERT INTO ${name} VALUES (3, 3)`))).toBe('XX000')
+    }
+    expect(await rows(client, `SELECT n FROM ${name} VERSION AS OF ${version - 1}`)).toEqual([
+      [100],
+    ])
+    expect((await rows(client, `DESCRIBE HISTORY ${name}`)).length).toBe(version + 2)
+    expect(
+      await codeOf(client.query(`RESTORE TABLE ${name} TO VERSION AS OF ${version + 1}`)),
+    ).toBe('55000')
+    await client.query(`RESTORE TABLE ${name} TO VERSION AS OF ${version - 1}`)
+    for (const reader of [client, other]) {
+      expect(await rows(reader, `SELECT n FROM ${name}`)).toEqual([[100]])
+      await reader.query(`UPDATE ${name} SET n = n`)
+    }
+    await client.end()
+    await other.end()
+  })
+})
+
+describe('a block that has read one table before a group showed', () => {
+  it('misses nothing of another that was acknowledged before the block began', async () => {
+    const [client, other] = [await connect(0), await connect(1)]
+    const [first = '', second = ''] = await makeTables(client, 2)
+    const group = `behind-${first}`
+    const version = await leaveRow(first, 2, group)
+    await client.query(`INSERT INTO ${first} VALUES (3, 3)`)
+    await other.query('BEGIN')
+    expect(await rows(other, `SELECT n FROM ${second}`)).toEqual([[100]])
+    const later = await leaveRow(second, 2, group)
+    const tables = { [first.replace('.', '/')]: version, [second.replace('.', '/')]: later }
+    await new Groups(gateways[0].store).decide(group, { decision: 'commit', tables })
+    expect(await codeOf(other.query(`SELECT n FROM ${first}`))).toBe('40001')
+    await other.query('ROLLBACK')
+    expect(await rows(other, `SELECT n FROM ${first} ORDER BY n`)).toEqual([[1], [3], [100]])
+    await client.end()
+    await other.end()
+  })
+})
+
+describe('time travel', () => {
+  it('shows no commit of a group that does not count', async () => {
+    const client = await connect(0)
+    const [first = '', second = ''] = await makeTables(client, 2)
+    const version = await leaveRow(first, 2, `past-${first}`)
+    const at = `SELECT n FROM ${first} VERSION AS OF ${version}`
+    expect(await rows(client, at)).toEqual([[100]])
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    await client.query(`SELECT n FROM ${first}`)
+    expect(await rows(client, at)).toEqual([[100]])
+    const other = await leaveRow(second, 2, `past-${second}`)
+    await client.query(`INSERT INTO ${second} VALUES (3, 3)`)
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    expect((await rows(client, `SELECT n FROM ${second}`)).length).toBe(2)
+    const between = `SELECT n FROM ${second} VERSION AS OF ${other + 1}`
+    expect(await codeOf(client.query(between))).toBe('55000')
     await client.end()
   })
 })

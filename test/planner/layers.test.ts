@@ -120,7 +120,8 @@ describe('DROP SCHEMA', () => {
      DROP SCHEMA nosuch -> !3F000
      DROP SCHEMA IF EXISTS nosuch -> DROP ~NOTICE 00000
      BEGIN
-     DROP SCHEMA s1 CASCADE -> !25001
+     DROP SCHEMA s1 CASCADE -> DROP ~NOTICE 00000 ~NOTICE 00000
+     SELECT * FROM gold.over_s1 -> !42P01
      ROLLBACK
      ALTER SCHEMA s1 RENAME TO s2 -> !0A000
      DROP SCHEMA s1 CASCADE -> DROP ~NOTICE 00000 ~NOTICE 00000
@@ -216,9 +217,12 @@ describe('UNDROP TABLE', () => {
      UNDROP TABLE silver.u1
      SELECT * FROM silver.u1 -> 2
      UNDROP silver.u1 -> !42601
+     DROP TABLE silver.u1
      BEGIN
-     UNDROP TABLE silver.u1 -> !25001
-     ROLLBACK`,
+     UNDROP TABLE silver.u1
+     SELECT * FROM silver.u1 -> 2
+     ROLLBACK
+     SELECT * FROM silver.u1 -> !42P01`,
   )
 
   check(

@@ -233,6 +233,23 @@ describe('MERGE WITH SCHEMA EVOLUTION', () => {
     expect(String(lines[0])).toContain('Merge')
     expect(await columnsOf(into)).toEqual(['key'])
   })
+
+  it('tells the changed rows to the feed in the columns of the new version', async () => {
+    const name = await table('key int, value text', "(0, 'z'), (1, 'a')")
+    await client.query(
+      `ALTER TABLE ${name} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')`,
+    )
+    await client.query(
+      `MERGE WITH SCHEMA EVOLUTION INTO ${name} t USING (VALUES (1, 'x', 10), (2, 'y', 20)) s(key, value, more)
+       ON t.key = s.key ${BOTH}`,
+    )
+    const changes = `SELECT key, value, more, _change_type FROM table_changes('${name}', 3) ORDER BY key, _change_type`
+    expect(await rows(changes)).toEqual([
+      [1, 'x', 10, 'update_postimage'],
+      [1, 'a', null, 'update_preimage'],
+      [2, 'y', 20, 'insert'],
+    ])
+  })
 })
 
 describe('identity columns', () => {

@@ -191,7 +191,8 @@ describe('in a transaction block', () => {
      ROLLBACK TO s
      SELECT * FROM silver.b_old -> 1
      ALTER VIEW silver.b_view RENAME TO b_seen
-     INSERT INTO silver.b1 VALUES (3) -> !0A000
+     INSERT INTO silver.b1 VALUES (3)
+     SELECT count(*) FROM silver.b1 -> 2
      ROLLBACK TO s
      ALTER VIEW silver.b_view RENAME TO b_seen
      COMMIT
@@ -202,7 +203,8 @@ describe('in a transaction block', () => {
      SELECT * FROM silver.b_more -> !42P01
      BEGIN
      INSERT INTO silver.b1 VALUES (3)
-     ALTER TABLE silver.b1 RENAME TO b3 -> !0A000
+     ALTER TABLE silver.b1 RENAME TO b3
+     SELECT count(*) FROM silver.b3 -> 2
      ROLLBACK
      BEGIN READ ONLY
      ALTER TABLE silver.b1 RENAME TO b3 -> !25006

@@ -114,6 +114,25 @@ describe('VACUUM', () => {
     expect(await codeOf(`RESTORE TABLE ${name} TO VERSION AS OF 0`)).toBe('55000')
   })
 
+  it('removes files of changed rows with the retention, not before', async () => {
+    const { name, folder } = await updatedTable(
+      "TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')",
+    )
+    const changes = (): string[] => readdirSync(join(folder, '_change_data'))
+    expect(changes().length).toBe(2)
+    age(join(folder, '_change_data'), 30)
+    await client.query(`VACUUM ${name}`)
+    // The commits that name them are of today.
+    expect(changes().length).toBe(2)
+    age(folder, 30)
+    const listed = (await rowsOf(`VACUUM ${name} DRY RUN`)).map(String)
+    expect(listed.length).toBe(2)
+    expect(listed.every((path) => path.includes('/_change_data/'))).toBe(true)
+    await client.query(`VACUUM ${name}`)
+    expect(changes()).toEqual([])
+    expect(await codeOf(`SELECT * FROM table_changes('${name}', 1)`)).toBe('55000')
+  })
+
   it('removes files that no commit names, once they are old', async () => {
     const { name, folder } = await updatedTable()
     const orphans = ['orphan.parquet', 'p=1/orphan.parquet']

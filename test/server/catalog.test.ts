@@ -65,11 +65,4 @@ describe('a system catalog', () => {
       .catch((e: unknown) => e)
     expect((error as { code: string }).code).toBe('42703')
   })
-
-  it('is not joined with a table of the lake', async () => {
-    const error: unknown = await client
-      .query('SELECT * FROM pg_class, silver.orders')
-      .catch((e: unknown) => e)
-    expect((error as { code: string }).code).toBe('0A000')
-  })
 })

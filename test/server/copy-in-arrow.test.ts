@@ -69,7 +69,7 @@ async function typedTable(type: string | object): Promise<string> {
         operationParameters: {},
         operationMetrics: {},
         isBlindAppend: true,
-        engineInfo: 'Lakegate/test',
+        engineInfo: 'Lakegate/0',
         txnId: `txn-${next}`,
       },
     },

@@ -4,6 +4,7 @@ import net from 'node:net'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startGateway, type TestGateway } from '../support/gateway.js'
+import { bind, cellsOf, execute, fieldsOf, parse, RawClient, sync } from '../support/raw-client.js'
 
 let gateway: TestGateway
 let client: pg.Client
@@ -102,6 +103,57 @@ describe('a parameter', () => {
   ])('as %s comes back', async (sql, value, text) => {
     expect(await rowsOf(`SELECT ${sql} AS v`, [value])).toEqual([[text]])
   })
+})
+
+describe('a portal of the protocol', () => {
+  it('is a cursor that FETCH, MOVE and CLOSE know by its name', async () => {
+    const raw = await RawClient.start(gateway.port)
+    const send = async (...messages: readonly Uint8Array[]): Promise<readonly string[]> => {
+      raw.send(...messages, sync)
+      return (await raw.untilReady()).map(({ type, body }) =>
+        type === 'D'
+          ? String(cellsOf(body)[0])
+          : type === 'C'
+            ? body.toString('utf8', 0, body.length - 1)
+            : type === 'E'
+              ? (fieldsOf(body).C ?? '')
+              : '',
+      )
+    }
+    const said = async (...messages: readonly Uint8Array[]): Promise<string> =>
+      (await send(...messages)).filter((part) => part !== '').join(' ')
+    const simple = (sql: string): Uint8Array[] => [parse('', sql), bind('', ''), execute('')]
+    await send(...simple('BEGIN'))
+    await send(
+      parse('s', 'SELECT i FROM generate_series(1, $1::int) i'),
+      bind('p', 's', [Buffer.from('20')]),
+    )
+    expect(await said(...simple('MOVE FORWARD 3 p'))).toBe('MOVE 3')
+    expect(await said(execute('p', 2))).toBe('4 5')
+    expect(await said(...simple('FETCH 2 FROM p'))).toBe('6 7 FETCH 2')
+    expect(await said(execute('p', 1))).toBe('8')
+    expect(await said(...simple('CLOSE p'))).toBe('CLOSE CURSOR')
+    expect(await said(...simple('FETCH 2 FROM p'))).toBe('34000')
+    raw.socket.destroy()
+  })
+})
+
+it('a parameter declared as unknown is read as what it is cast to', async () => {
+  const raw = await RawClient.start(gateway.port)
+  const cell = async (sql: string, text: string): Promise<string> => {
+    raw.send(parse('', sql, [705]), bind('', '', [Buffer.from(text)]), execute(''), sync)
+    const messages = await raw.untilReady()
+    const row = messages.find(({ type }) => type === 'D')
+    const error = messages.find(({ type }) => type === 'E')
+    return row === undefined
+      ? (fieldsOf(error?.body ?? Buffer.of()).C ?? '')
+      : String(cellsOf(row.body)[0])
+  }
+  expect(await cell('SELECT $1::bool', 'yes')).toBe('t')
+  expect(await cell('SELECT $1::numeric(5,2)', '1.005')).toBe('1.01')
+  expect(await cell('SELECT $1::int[]', '{1,x}')).toBe('22P02')
+  expect(await cell('SELECT $1 + 1', '41')).toBe('42')
+  raw.socket.destroy()
 })
 
 describe('an error', () => {

@@ -218,6 +218,18 @@ describe('statements about roles', () => {
      GRANT ghost TO eve
      COMMIT
      eve: SELECT 1 FROM silver.orders LIMIT 1 -> 1
+     BEGIN
+     CREATE SCHEMA fresh
+     CREATE TABLE fresh.t (a int)
+     INSERT INTO fresh.t VALUES (7)
+     CREATE VIEW fresh.v AS SELECT a FROM fresh.t
+     GRANT USAGE ON SCHEMA fresh TO eve
+     GRANT SELECT ON fresh.t, fresh.v TO eve
+     ALTER TABLE fresh.t OWNER TO ghost
+     COMMIT
+     eve: SELECT a FROM fresh.t -> 7
+     eve: SELECT a FROM fresh.v -> 7
+     DROP SCHEMA fresh CASCADE
      BEGIN READ ONLY
      GRANT ghost TO eve -> !25006
      ROLLBACK

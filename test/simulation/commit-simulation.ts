@@ -228,7 +228,8 @@ async function runStatement(
   }
 }
 
-function isPartition(key: string): Predicate {
+/** The predicate `p = key`. */
+export function isPartition(key: string): Predicate {
   return {
     kind: 'compare',
     operator: '=',

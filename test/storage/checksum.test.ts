@@ -21,7 +21,7 @@ function add(path: string, size: number, more: Partial<AddFile> = {}): Action {
 const base: Snapshot = {
   ...table,
   version: 4,
-  groups: { versions: new Map(), rolledBack: new Set(), loadedMs: 0 },
+  groups: { versions: new Map(), rolledBack: new Map(), loadedMs: 0 },
   files: FileIndex.empty.with(
     [],
     [

@@ -33,6 +33,8 @@ export async function startGateway(
     readonly copyDirectories?: readonly string[]
     /** Where a lake in a bucket is reached, in place of the server itself. */
     readonly s3Endpoint?: string
+    /** What the gateway has instead of the lake's store. */
+    readonly store?: (store: ObjectStore) => ObjectStore
   } = {},
 ): Promise<TestGateway> {
   const lake = options.lake ?? makeLakeFolder()
@@ -46,7 +48,7 @@ export async function startGateway(
   if (options.lake === undefined) await createDemoLake(store, connection)
   connection.close()
   const gateway = await Gateway.open({
-    store,
+    store: options.store?.(store) ?? store,
     engine,
     database: 'lake',
     snapshotCacheBytes: 64 * 1024 * 1024,

@@ -6,6 +6,7 @@ import { type EngineConnection, quoteIdentifier, quoteLiteral } from '../../stor
 import { readDeletionVector } from '../../storage/deletion-vector.js'
 import { LocalStore } from '../../storage/local-store.js'
 import { escapeGlob } from '../../storage/file-path.js'
+import { lintChangeData } from './feed-linter.js'
 
 type Json = { readonly [key: string]: unknown }
 
@@ -218,6 +219,18 @@ export async function lintTable(
     rowIds.forEach(([from], i) => {
       if (i > 0 && from < (rowIds[i - 1]?.[1] ?? 0)) at('row ids overlap')
     })
+    const isAlteredHere = actions.some((action) => action.metaData !== undefined)
+    const changed = await lintChangeData(
+      table,
+      actions,
+      configuration,
+      partitions,
+      // Rows that were changed before a column came along lack it.
+      isAlteredHere ? [] : storedNames(metadata),
+      connection,
+      at,
+    )
+    for (const path of changed) everNamed.add(path)
     lintChecksum(log, version, live, metadata, protocol, transactions, domains, at)
     await lintCheckpoint(log, version, live, tombstones, transactions, domains, connection, at)
   }
@@ -230,7 +243,7 @@ export async function lintTable(
   }
   const orphans = readdirSync(table, { recursive: true })
     .map(String)
-    .filter((name) => name.endsWith('.parquet') && !name.startsWith('_'))
+    .filter((name) => name.endsWith('.parquet') && !/^_(?!change_data\/)/.test(name))
     .filter((name) => !everNamed.has(name))
   return { faults, version: versions.length - 1, orphans, commits }
 }
@@ -292,6 +305,15 @@ function partitionNames(metadata: Json): string[] {
     const field = fields.find((one) => one.name === name)
     return field === undefined ? `no column ${name}` : physical(field)
   })
+}
+
+/** Physical names of the columns that files hold. */
+function storedNames(metadata: Json): string[] {
+  const partitions = partitionNames(metadata)
+  return fieldsOf(metadata)
+    .filter((field) => field.type !== 'void')
+    .map(physical)
+    .filter((name) => !partitions.includes(name))
 }
 
 const IMPLIED: readonly (readonly [name: string, writer: number])[] = [

@@ -27,10 +27,11 @@ export class MemoryStore implements ObjectStore {
   readonly root = '/memory'
   readonly #objects = new Map<string, Stored>()
   readonly #scratch: string
-  #clockMs = Date.UTC(2026, 0, 1)
+  #clockMs: number
 
-  constructor(scratch: string) {
+  constructor(scratch: string, startMs: number = Date.UTC(2026, 0, 1)) {
     this.#scratch = scratch
+    this.#clockMs = startMs
   }
 
   async list(prefix: string, startAt = ''): Promise<readonly ObjectEntry[]> {
