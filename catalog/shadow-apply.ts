@@ -115,8 +115,8 @@ CREATE TABLE pg_toast.lakegate_prototype (kind text, fields jsonb);
 INSERT INTO pg_toast.lakegate_prototype
   SELECT 'class ' || relkind::text, to_jsonb(c) FROM pg_class c WHERE relname ~ '^lakegate_(table|view|sequence)'
   UNION ALL SELECT 'type ' || typcategory::text, to_jsonb(t) FROM pg_type t WHERE typname IN ('lakegate_table', '_lakegate_table')
-  UNION ALL SELECT 'attribute r', to_jsonb(a) FROM pg_attribute a WHERE attrelid = 'lakegate_table'::regclass AND attnum < 0
-  UNION ALL SELECT 'attribute S', to_jsonb(a) FROM pg_attribute a WHERE attrelid = 'lakegate_sequence'::regclass
+  UNION ALL SELECT 'attribute r', to_jsonb(a) || '{"attstattarget": 0}' FROM pg_attribute a WHERE attrelid = 'lakegate_table'::regclass AND attnum < 0
+  UNION ALL SELECT 'attribute S', to_jsonb(a) || '{"attstattarget": -1}' FROM pg_attribute a WHERE attrelid = 'lakegate_sequence'::regclass
   UNION ALL SELECT 'index', to_jsonb(i) FROM pg_index i WHERE indrelid = 'lakegate_table'::regclass
   UNION ALL SELECT 'constraint', to_jsonb(c) FROM pg_constraint c
     WHERE conrelid = 'lakegate_table'::regclass AND contype = 'p';
@@ -175,11 +175,28 @@ async function add(database: Runner, relations: readonly ShadowRelation[]): Prom
       ),
     ],
   )
+  await database.query(
+    `INSERT INTO pg_depend SELECT d.* FROM unnest($1::oid[], $2::oid[], $3::oid[]) AS c(oid, type, schema),
+     LATERAL (VALUES ('pg_class'::regclass::oid, c.oid, 0, 'pg_namespace'::regclass::oid, c.schema, 0, 'n'::"char"),
+       ('pg_type'::regclass::oid, c.type, 0, 'pg_class'::regclass::oid, c.oid, 0, 'i'::"char")) AS d`,
+    [
+      relations.map(({ oid }) => oid),
+      relations.map(({ rowTypeOid }) => rowTypeOid),
+      relations.map(({ schemaOid }) => schemaOid),
+    ],
+  )
   await addAttributes(database, relations)
   await addKeys(database, relations)
   await addSequences(database, relations)
   await describe(database, relations)
   await attempt(database, relations)
+  // As PostgreSQL 16 has it; clients that take it for one read NULL as 0.
+  const views = relations.filter(({ kind }) => kind === 'v').map(({ oid }) => oid)
+  if (views.length === 0) return
+  await database.query(
+    'UPDATE pg_attribute SET attstattarget = -1 WHERE attrelid = ANY($1::oid[]) AND attnum > 0',
+    [views],
+  )
 }
 
 interface ClassRow {
@@ -244,10 +261,11 @@ async function addAttributes(
   await database.query(
     `INSERT INTO pg_attribute (attrelid, attname, atttypid, attlen, attnum, atttypmod, attndims,
        attbyval, attalign, attstorage, attcompression, attnotnull, atthasdef, atthasmissing,
-       attidentity, attgenerated, attisdropped, attislocal, attinhcount, attcollation)
+       attidentity, attgenerated, attisdropped, attislocal, attinhcount, attcollation,
+       attstattarget)
      SELECT c.relation, c.name, c.type, t.typlen, c.number, c.typmod, c.dimensions, t.typbyval,
        t.typalign, t.typstorage, '', c.required, false, false, c.identity::"char", c.generated::"char",
-       false, true, 0, t.typcollation
+       false, true, 0, t.typcollation, -1
      FROM unnest($1::oid[], $2::text[], $3::oid[], $4::int2[], $5::int4[], $6::int2[], $7::bool[],
        $8::text[], $9::text[])
        AS c(relation, name, type, number, typmod, dimensions, required, identity, generated)
@@ -416,6 +434,11 @@ async function attempt(database: Runner, relations: readonly ShadowRelation[]): 
         `UPDATE pg_constraint SET oid = $1, convalidated = true WHERE conrelid = $2 AND conname = $3`,
         [check.oid, relation.oid, check.name],
       )
+      await database.query(
+        `UPDATE pg_depend SET objid = $1 WHERE classid = 'pg_constraint'::regclass AND refobjid = $2
+           AND objid NOT IN (SELECT oid FROM pg_constraint)`,
+        [check.oid, relation.oid],
+      )
     }
   }
   let waiting = relations.filter(({ kind }) => kind === 'v')
@@ -460,10 +483,12 @@ async function makeView(
   }
   const error = await run(`CREATE OR REPLACE VIEW ${name}${list} AS ${body}`)
   if (error !== null) return false
+  // Types of strings are one to the gateway: what varchar's length is, PostgreSQL says.
   const { rows } = await database.query<{ readonly same: boolean }>(
-    `SELECT coalesce(array_agg(atttypid ORDER BY attnum), '{}') = $2::oid[] AS same
+    `SELECT coalesce(array_agg(CASE WHEN atttypid IN (1042, 1043) THEN 25 ELSE atttypid END
+       ORDER BY attnum), '{}') = $2::oid[] AS same
      FROM pg_attribute WHERE attrelid = $1 AND attnum > 0`,
-    [view.oid, view.columns.map(({ type }) => type)],
+    [view.oid, view.columns.map(({ type }) => (type === 1042 || type === 1043 ? 25 : type))],
   )
   if (isPlaceholder || view.columns.length === 0 || rows[0]?.same === true) return true
   // Rows of the view are of the gateway's types, whatever PostgreSQL makes of the text.

@@ -236,5 +236,12 @@ export async function overlay(database: PGlite): Promise<void> {
 const SHAPE = `
 UPDATE pg_catalog.pg_attribute SET attname = 'colliculocale'
   WHERE attrelid = 'pg_catalog.pg_collation'::regclass AND attname = 'colllocale';
-GRANT USAGE ON SCHEMA pg_toast TO PUBLIC;
+UPDATE pg_catalog.pg_attribute SET attstattarget = CASE WHEN attnum < 0 THEN 0 ELSE -1 END;
+DELETE FROM pg_catalog.pg_shdescription WHERE classoid = 'pg_catalog.pg_database'::regclass AND objoid = 5;
+INSERT INTO pg_catalog.pg_description
+  SELECT own.oid, d.classoid, 0, d.description FROM pg_catalog.pg_proc own
+  JOIN pg_catalog.pg_proc old ON old.proargtypes = own.proargtypes AND old.oid < 16384
+    AND old.proname = 'lakegate_' || regexp_replace(own.proname, '^pg_', '') AND old.oid <> own.oid
+  JOIN pg_catalog.pg_description d ON d.objoid = old.oid AND d.classoid = 'pg_catalog.pg_proc'::regclass
+  WHERE own.oid >= 16384;
 `

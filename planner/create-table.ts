@@ -90,6 +90,7 @@ export function columnField(node: Node, definition: Definition, table: string): 
       case 'CONSTR_PRIMARY':
         nullable = false
         definition.configuration['lakegate.primaryKey'] = String(node.colname)
+        nameKey(constraint, definition.configuration)
         break
       case 'CONSTR_DEFAULT':
         metadata.CURRENT_DEFAULT = state(
@@ -192,4 +193,11 @@ export function addCheck(
   const text = conditionText(node)
   definition.configuration[`delta.constraints.${name.toLowerCase()}`] = text
   definition.stated.push({ use: 'check', node, text })
+}
+
+/** Keeps the name that a PRIMARY KEY was given. */
+export function nameKey(constraint: Node, configuration: Record<string, string>): void {
+  if (typeof constraint.conname === 'string') {
+    configuration['lakegate.primaryKeyName'] = constraint.conname
+  }
 }

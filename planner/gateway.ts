@@ -69,8 +69,8 @@ export class Gateway {
   readonly openChanges: OpenChanges = new OpenChanges()
   readonly notifications: NotificationHub = new NotificationHub()
   readonly sessions: Map<number, SessionEntry> = new Map()
-  readonly advisoryLocks: AdvisoryLocks = new AdvisoryLocks()
   readonly #pasts = new LRUCache<number, PastLake>({ max: 100 })
+  readonly advisoryLocks: AdvisoryLocks = new AdvisoryLocks()
   readonly #compaction: AutoCompaction
   readonly #background = new Set<Promise<void>>()
   #nextProcessId = 1
@@ -103,7 +103,7 @@ export class Gateway {
     this.catalog = new Catalog(
       options.store,
       async (path) => (await this.snapshots.latest(path))?.metadata.id ?? null,
-      () => this.mirror.touch(),
+      () => this.mirror.touchNames(),
       this.snapshots.groups,
     )
   }
@@ -148,6 +148,7 @@ export class Gateway {
 
   /** Ends what runs outside of this process. */
   close(): void {
+    this.mirror.close()
     this.pgCatalog.close()
   }
 

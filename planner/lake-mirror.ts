@@ -40,6 +40,18 @@ export interface MirrorSource {
 /** How long what other engines do may go unseen. */
 const STALE_MS = 800
 
+/** How often the lake is looked at while catalogs are being asked about. */
+const WATCH_MS = 400
+
+/** How long after the last question the lake is looked at. */
+const WATCHED_MS = 5000
+
+/** The tables of the lake with their newest snapshots, in one order. */
+interface Gathered {
+  readonly tables: readonly TableName[]
+  readonly snapshots: readonly (Snapshot | null)[]
+}
+
 interface Known {
   readonly relation: ShadowRelation
   /** What decides whether it is another: everything but the counts. */
@@ -68,6 +80,10 @@ export class LakeMirror {
   #privilegesAt = 0
   #version = 0
   #isDirty = true
+  #namesChanged = true
+  #gathered: Gathered = { tables: [], snapshots: [] }
+  #askedMs = 0
+  #watch: NodeJS.Timeout | undefined
   #lookedMs = Number.NEGATIVE_INFINITY
   #looking: Promise<void> | undefined
   /** Tables as they were when last looked at, by path. */
@@ -85,25 +101,115 @@ export class LakeMirror {
     return bytes
   }
 
+  /** The number that a sequence of an identity column starts with, and the one it gave last. */
+  sequence(
+    schema: string,
+    name: string,
+  ): { readonly start: string; readonly last: string | null } | undefined {
+    const schemaOid = this.#schemas.find((one) => one.name === schema)?.oid
+    for (const { relation } of this.#relations.values()) {
+      if (relation.schemaOid !== schemaOid) continue
+      const found = relation.sequences.find((one) => one.name === name)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
   /** Tells that this gateway has changed something: the next `refresh` looks. */
   touch(): void {
     this.#isDirty = true
   }
 
+  /** Tells that the catalog's log has another entry. */
+  touchNames(): void {
+    this.#isDirty = true
+    this.#namesChanged = true
+  }
+
+  /** Ends what goes on in the background. */
+  close(): void {
+    clearTimeout(this.#watch)
+    this.#watch = undefined
+    this.#askedMs = Number.NEGATIVE_INFINITY
+  }
+
   /** Makes what the catalogs show no older than the lake, but for what other engines just did. */
   async refresh(source: MirrorSource): Promise<void> {
+    this.#askedMs = Date.now()
+    this.#keepWatch(source, WATCH_MS)
     while (this.#looking !== undefined) await this.#looking
     if (!this.#isDirty && Date.now() - this.#lookedMs < STALE_MS) return
     this.#isDirty = false
     this.#looking = this.#look(source)
       .catch((thrown: unknown) => {
         this.#isDirty = true
+        this.#namesChanged = true
         throw thrown
       })
       .finally(() => {
         this.#looking = undefined
       })
     await this.#looking
+  }
+
+  /**
+   * Looks at the lake from time to time as long as somebody asks, so that who asks need not wait.
+   *
+   * What has changed is only noted: the next who asks has it taken over.
+   */
+  #keepWatch(source: MirrorSource, waitMs: number): void {
+    if (this.#watch !== undefined) return
+    this.#watch = setTimeout(() => {
+      this.#watch = undefined
+      const startMs = Date.now()
+      if (startMs - this.#askedMs > WATCHED_MS) return
+      void this.#gather(source)
+        .then((gathered) => {
+          if (this.#isSame(gathered) && !this.#namesChanged) this.#lookedMs = startMs
+          else this.#isDirty = true
+        })
+        .catch(() => {
+          this.#isDirty = true
+        })
+        .finally(() => {
+          const tookMs = Date.now() - startMs
+          if (startMs - this.#askedMs <= WATCHED_MS) {
+            this.#keepWatch(source, Math.max(WATCH_MS, 4 * tookMs))
+          }
+        })
+    }, waitMs)
+    this.#watch.unref()
+  }
+
+  #isSame({ tables, snapshots }: Gathered): boolean {
+    const last = this.#gathered
+    return (
+      tables.length === last.tables.length &&
+      tables.every((table, i) => {
+        const other = last.tables[i]
+        return (
+          other?.path === table.path &&
+          other.name === table.name &&
+          other.layer === table.layer &&
+          snapshots[i] === last.snapshots[i]
+        )
+      })
+    )
+  }
+
+  async #gather(source: MirrorSource): Promise<Gathered> {
+    const listed = [...(await source.catalog.tables()), ...(source.madeTables ?? [])]
+    const tables = listed.filter(({ layer }) => !isReserved(layer))
+    const snapshots = await inTurns(tables, async (table) => {
+      try {
+        return await source.snapshotOf(table)
+      } catch (thrown) {
+        // A table that cannot be read is no reason to hide the others; asking for it tells why.
+        if (!(thrown instanceof SqlError)) throw thrown
+        return null
+      }
+    })
+    return { tables, snapshots }
   }
 
   /** What a shadow of version `since` (null: an empty one) lacks; null when nothing. */
@@ -129,7 +235,7 @@ export class LakeMirror {
 
   /** What somebody sees otherwise than everybody does; null when nothing. */
   async difference(source: MirrorSource): Promise<ShadowChange | null> {
-    const { schemas, relations } = await this.#pictureOf(source)
+    const { schemas, relations } = await this.#pictureOf(source, await this.#gather(source))
     const seen = new Set(relations.map(({ oid }) => oid))
     const made = relations.filter(
       (relation) => this.#relations.get(relation.oid)?.digest !== digestOf(relation),
@@ -148,8 +254,16 @@ export class LakeMirror {
 
   async #look(source: MirrorSource): Promise<void> {
     const lookedMs = Date.now()
-    const picture = await this.#pictureOf(source)
+    const gathered = await this.#gather(source)
     const privileges = await source.privileges()
+    const hasNames = this.#namesChanged || !this.#isSame(gathered)
+    if (!hasNames && privileges.version === this.#privileges.version) {
+      this.#lookedMs = lookedMs
+      return
+    }
+    this.#namesChanged = false
+    const picture = await this.#pictureOf(source, gathered)
+    this.#gathered = gathered
     const next = this.#version + 1
     let hasChanged = false
     if (JSON.stringify(picture.schemas) !== JSON.stringify(this.#schemas)) {
@@ -192,23 +306,12 @@ export class LakeMirror {
     this.#lookedMs = lookedMs
   }
 
-  async #pictureOf(source: MirrorSource): Promise<Picture> {
+  async #pictureOf(source: MirrorSource, gathered: Gathered): Promise<Picture> {
     const { catalog } = source
     const layers = (await catalog.layers()).filter((layer) => !isReserved(layer))
     const tables: { readonly table: TableName; readonly snapshot: Snapshot }[] = []
-    const listed = [...(await catalog.tables()), ...(source.madeTables ?? [])]
-    const found = listed.filter(({ layer }) => !isReserved(layer))
-    const snapshots = await inTurns(found, async (table) => {
-      try {
-        return await source.snapshotOf(table)
-      } catch (thrown) {
-        // A table that cannot be read is no reason to hide the others; asking for it tells why.
-        if (!(thrown instanceof SqlError)) throw thrown
-        return null
-      }
-    })
-    for (const [i, snapshot] of snapshots.entries()) {
-      const table = found[i]
+    for (const [i, snapshot] of gathered.snapshots.entries()) {
+      const table = gathered.tables[i]
       if (snapshot !== null && table !== undefined) tables.push({ table, snapshot })
     }
     const views = (await catalog.views()).filter(({ layer }) => layers.includes(layer))
@@ -219,6 +322,10 @@ export class LakeMirror {
       ...views.map(({ layer, name }) => partKey(`view:${layer}.${name}`, 'class')),
     ]
     for (const { table } of tables) keys.push(partKey(ids.get(table.path) ?? '', 'class'))
+    const described = new Map<View, readonly ViewColumn[]>()
+    for (const view of views) {
+      described.set(view, (await source.describeView(view)) ?? unknownColumns(view))
+    }
     const build = async (number: (key: string) => number): Promise<readonly ShadowRelation[]> => {
       for (const layer of layers) {
         schemas.set(layer, layer === 'public' ? PUBLIC_OID : number(`schema:${layer}`))
@@ -240,7 +347,7 @@ export class LakeMirror {
       for (const view of views) {
         const place = placed(view.layer, view.name, `view:${view.layer}.${view.name}`)
         if (place === null) continue
-        const columns = (await source.describeView(view)) ?? unknownColumns(view)
+        const columns = described.get(view) ?? []
         const comment = await catalog.commentOn(view.layer, view.name)
         made.push(() => relations.push(viewRelation(view, columns, comment, place)))
       }
@@ -265,7 +372,7 @@ export class LakeMirror {
       schemas: layers.map((layer, i) => ({
         oid: schemas.get(layer) ?? PUBLIC_OID,
         name: identifier(layer),
-        comment: comments[i] ?? null,
+        comment: comments[i] ?? (layer === 'public' ? 'standard public schema' : null),
       })),
       relations,
     }

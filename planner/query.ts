@@ -611,7 +611,10 @@ async function resolve(
     if (created !== undefined) return tableRelation(created, reference, run, reader)
   }
   const found = await findRelation(parts, reference, context, reader)
-  if (found === null) return undefined
+  if (found === null) {
+    // Sequences have no privileges of their own, so they are for superusers alone.
+    return (await context.access.isSuperuser()) ? sequenceRelation(parts, context) : undefined
+  }
   if (found.kind === 'view') {
     if (reference.travel !== undefined) {
       throw new SqlError(SqlState.featureNotSupported, `view "${name}" has no versions`, {
@@ -686,6 +689,27 @@ function columnsOfView(
     }
   }
   return names.map((name, i) => ({ ...(columns[i] as OutputColumn), name }))
+}
+
+/** The one row of an identity column's sequence, as far as the catalogs have shown it. */
+function sequenceRelation(parts: readonly string[], context: QueryContext): Relation | undefined {
+  const name = parts.at(-1) ?? ''
+  for (const layer of parts.length > 1 ? parts.slice(-2, -1) : context.searchPath) {
+    const sequence = context.gateway.mirror.sequence(layer, name)
+    if (sequence === undefined) continue
+    const { start, last } = sequence
+    return {
+      kind: 'temporary',
+      name,
+      sql: `(SELECT CAST(${last ?? start} AS BIGINT) AS last_value, CAST(0 AS BIGINT) AS log_cnt, ${last !== null} AS is_called)`,
+      columns: [
+        { name: 'last_value', type: sqlType(Oid.int8) },
+        { name: 'log_cnt', type: sqlType(Oid.int8) },
+        { name: 'is_called', type: sqlType(Oid.bool) },
+      ],
+    }
+  }
+  return undefined
 }
 
 async function tableRelation(

@@ -20,7 +20,14 @@ import type { StructField } from '../storage/schema.js'
 import { propertyName, requireProperty } from '../storage/table-property.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import type { AnalyzedQuery, OutputColumn } from './analysis.js'
-import { addCheck, columnField, CONSTRAINTS, type Definition, deltaTypeOf } from './create-table.js'
+import {
+  addCheck,
+  columnField,
+  CONSTRAINTS,
+  type Definition,
+  deltaTypeOf,
+  nameKey,
+} from './create-table.js'
 import { withLayerDefaults } from './layer-defaults.js'
 import {
   addProperties,
@@ -178,6 +185,7 @@ async function definedBy(
       addCheck(constraint, definition, table.name)
     } else if (constraint?.contype === 'CONSTR_PRIMARY') {
       definition.configuration['lakegate.primaryKey'] = namesOf(constraint.keys).join(',')
+      nameKey(constraint, definition.configuration)
     } else if (constraint !== undefined) {
       throw notSupported(CONSTRAINTS[String(constraint.contype)] ?? 'this constraint')
     } else if (like !== undefined) {

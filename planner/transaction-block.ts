@@ -120,7 +120,7 @@ export class TransactionBlock {
 
   /** Whether the block has changed names or definitions, which others do not see yet. */
   get changesCatalog(): boolean {
-    return this.#draft !== undefined || this.definedTables.length > 0
+    return this.past === undefined && (this.#draft !== undefined || this.definedTables.length > 0)
   }
 
   /** The table that the block makes under that name, or undefined. */

@@ -5,6 +5,7 @@ import { dereference, type RowChunk } from '../storage/engine.js'
 import { columnBytes, type ColumnFormat } from './column-bytes.js'
 import { type EncoderColumn, EncoderKind, encoderColumn } from './encoder-column.js'
 import { type EncoderModule, encoderModule } from './encoder-module.js'
+import { outputBuffer } from './output-buffers.js'
 import type { TextContext } from './value-text.js'
 
 /** How rows become messages: DataRow, COPY's binary format, COPY's text and csv. */
@@ -236,7 +237,7 @@ export class ChunkEncoder {
 function taken({ exports, bytes, outputAt }: EncoderModule, frame: RowFrame): Uint8Array {
   const end = frame.kind === 'binary' ? exports.rowsEnd : exports.textRowsEnd
   const size = end.value - outputAt
-  const out = Buffer.allocUnsafe(size)
+  const out = outputBuffer(size)
   out.set(bytes.subarray(outputAt, outputAt + size))
   return out
 }

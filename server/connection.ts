@@ -27,6 +27,7 @@ import {
 } from './message-reader.js'
 import { MessageWriter } from './message-writer.js'
 import type { Metrics } from './metrics.js'
+import { releaseOutput } from './output-buffers.js'
 import { RowEncoder, rowCountOf } from './row-encoder.js'
 import { ScramExchange } from './scram.js'
 import type { TlsIdentity } from './tls-identity.js'
@@ -740,15 +741,19 @@ export class Connection {
   async #write(bytes: Buffer): Promise<void> {
     const socket = this.#socket
     if (this.#ended || socket.write(bytes)) return
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        socket.off('drain', done)
-        socket.off('close', done)
-        resolve()
+    const drained = await new Promise<boolean>((resolve) => {
+      const settle = (answer: boolean): void => {
+        socket.off('drain', onDrain)
+        socket.off('close', onClose)
+        resolve(answer)
       }
-      socket.on('drain', done)
-      socket.on('close', done)
+      const onDrain = (): void => settle(true)
+      const onClose = (): void => settle(false)
+      socket.on('drain', onDrain)
+      socket.on('close', onClose)
     })
+    // Nothing that was written before is left then.
+    if (drained) releaseOutput(bytes)
   }
 }
 

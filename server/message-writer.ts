@@ -4,6 +4,7 @@ import type { PgType } from '../catalog/pg-types.js'
 import { pgTypeByOid } from '../catalog/pg-types.js'
 import type { ResultColumn } from '../planner/result.js'
 import { SqlError, SqlState, type ViolatedObject } from '../storage/errors.js'
+import { releaseOutput } from './output-buffers.js'
 
 /** Collects messages; `take` hands them over as one piece. */
 export class MessageWriter {
@@ -14,7 +15,7 @@ export class MessageWriter {
     return this.#size
   }
 
-  /** Bytes that are whole messages already. */
+  /** Bytes that are whole messages already; they must not change until they have been sent. */
   raw(bytes: Uint8Array): void {
     if (bytes.length === 0) return
     this.#parts.push(bytes)
@@ -24,10 +25,13 @@ export class MessageWriter {
   take(): Buffer {
     const [first] = this.#parts
     // Rows come in large pieces: these go as they are.
-    const bytes =
-      first !== undefined && this.#parts.length === 1
-        ? Buffer.from(first.buffer, first.byteOffset, first.byteLength)
-        : Buffer.concat(this.#parts, this.#size)
+    let bytes: Buffer
+    if (first !== undefined && this.#parts.length === 1) {
+      bytes = Buffer.from(first.buffer, first.byteOffset, first.byteLength)
+    } else {
+      bytes = Buffer.concat(this.#parts, this.#size)
+      this.#parts.forEach(releaseOutput)
+    }
     this.#parts = []
     this.#size = 0
     return bytes

@@ -1,7 +1,7 @@
 /** Calendar: dates, times and timestamps in ISO style and in PostgreSQL's binary form. */
 
 import { zoneOffset } from './host'
-import { writeDigits32, writePair, writeUnsigned32 } from './digits'
+import { eightDigits, writePair, writeUnsigned32 } from './digits'
 
 const DAY_MICROS: i64 = 86400000000
 /** Days and microseconds between 1970-01-01 and PostgreSQL's epoch, 2000-01-01. */
@@ -15,6 +15,12 @@ const INFINITE_MICROS: i64 = 0x7fffffffffffffff
 const OFFSETS = 1024
 const offsets: usize = memory.data(OFFSETS * 16, 8)
 
+/** Texts of ten letters by day: most days of a result come again and again. */
+const CIVILS = 4096
+const civils: usize = memory.data(CIVILS * 16, 8)
+// An empty slot must not look like the one of day 0.
+store<i32>(civils, 1, 12)
+
 let beforeChrist: bool = false
 
 function writeInfinity(negative: bool, at: usize): usize {
@@ -25,7 +31,26 @@ function writeInfinity(negative: bool, at: usize): usize {
 }
 
 /** Writes year, month and day; leaves in `beforeChrist` whether ` BC` has to follow at the end. */
+// @ts-ignore: decorator
+@inline
 function writeCivil(days: i32, at: usize): usize {
+  const slot = civils + ((<usize>days & (CIVILS - 1)) << 4)
+  if (load<i32>(slot, 12) == days) {
+    beforeChrist = false
+    store<u64>(at, load<u64>(slot))
+    store<u16>(at, load<u16>(slot, 8), 8)
+    return at + 10
+  }
+  const to = writeCivilAnew(days, at)
+  if (!beforeChrist && to == at + 10) {
+    store<u64>(slot, load<u64>(at))
+    store<u16>(slot, load<u16>(at, 8), 8)
+    store<i32>(slot, days, 12)
+  }
+  return to
+}
+
+function writeCivilAnew(days: i32, at: usize): usize {
   // Counted from 0000-03-01 in eras of 400 years, so that leap days come last.
   let era: i32
   let dayOfEra: u32
@@ -48,7 +73,9 @@ function writeCivil(days: i32, at: usize): usize {
   if (year <= 0) year = 1 - year
   let to = at
   if (year < 10000) {
-    writeDigits32(year, 4, to + 4)
+    const century = <u32>year / 100
+    writePair(century, to)
+    writePair(year - century * 100, to + 2)
     to += 4
   } else to = writeUnsigned32(year, to)
   store<u8>(to, 0x2d)
@@ -73,8 +100,16 @@ export function writeDate(days: i32, at: usize): usize {
 
 /** Writes a time of day; answers where it ends. */
 export function writeTime(micros: i64, at: usize): usize {
-  const seconds = <u32>(<f64>micros / 1000000)
-  const fraction = <u32>(micros - <i64>seconds * 1000000)
+  // Off by one at most; exact would be a division.
+  let seconds = <u32>(<f64>micros * 1e-6)
+  let fraction = <i32>(micros - <i64>seconds * 1000000)
+  if (fraction < 0) {
+    fraction += 1000000
+    seconds--
+  } else if (fraction >= 1000000) {
+    fraction -= 1000000
+    seconds++
+  }
   const minutes = seconds / 60
   const hours = minutes / 60
   writePair(hours, at)
@@ -82,22 +117,21 @@ export function writeTime(micros: i64, at: usize): usize {
   writePair(minutes - hours * 60, at + 3)
   store<u8>(at, 0x3a, 5)
   writePair(seconds - minutes * 60, at + 6)
-  let to = at + 8
-  if (fraction != 0) {
-    store<u8>(to, 0x2e)
-    to += 7
-    writeDigits32(fraction, 6, to)
-    while (load<u8>(to - 1) == 0x30) to--
-  }
-  return to
+  const to = at + 8
+  if (fraction == 0) return to
+  // Two zeros come first of the eight digits; those at the end are left out.
+  const digits = eightDigits(fraction)
+  store<u8>(to, 0x2e)
+  store<u64>(to, (digits | 0x3030303030303030) >> 16, 1)
+  return to + 9 - 2 - (<usize>clz(digits) >> 3)
 }
 
 /** The day, from 1970-01-01, in which `micros` lies. */
 // @ts-ignore: decorator
 @inline
 function dayOf(micros: i64): i64 {
-  // The quotient of doubles is off by one at most; dividing integers takes several times as long.
-  const day = <i64>(<f64>micros / <f64>DAY_MICROS)
+  // The product of doubles is off by one at most; dividing integers takes several times as long.
+  const day = <i64>(<f64>micros * (1 / <f64>DAY_MICROS))
   const rest = micros - day * DAY_MICROS
   return rest < 0 ? day - 1 : rest >= DAY_MICROS ? day + 1 : day
 }

@@ -1,6 +1,6 @@
 /** Decimal: PostgreSQL's numeric, as text and in groups of four digits, from up to 128 bits. */
 
-import { digitCount, writeDigits } from './digits'
+import { digitCount, eightDigits, writeDigits, zerosBefore } from './digits'
 
 const POWERS: StaticArray<u32> = [1, 10, 100, 1000, 10000]
 
@@ -34,6 +34,19 @@ export function writeDecimal(value: i64, scale: u32, start: usize): usize {
   if (value < 0) {
     store<u8>(at++, 0x2d)
     size = 0 - size
+  }
+  if (size < 100000000 && scale < 8) {
+    // Eight digits in a word: what stands before the point, and what behind it.
+    const digits = eightDigits(<u32>size)
+    let zeros = zerosBefore(digits)
+    if (zeros > 7 - scale) zeros = 7 - scale
+    const text = (digits | 0x3030303030303030) >> (zeros << 3)
+    store<u64>(at, text)
+    at += 8 - zeros
+    if (scale == 0) return at
+    store<u8>(at - scale, 0x2e)
+    store<u64>(at - scale, text >> ((8 - zeros - scale) << 3), 1)
+    return at + 1
   }
   let count = digitCount(size)
   if (count <= scale) count = scale + 1

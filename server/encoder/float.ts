@@ -33,7 +33,7 @@ export function writeDouble(value: f64, at: usize): usize {
     store<u8>(to, 0x30)
     return to + 1
   }
-  if (!fewDigits(abs(value), 1e15)) {
+  if (!fewDigits(abs(value))) {
     if (biased == 0) shortest(fraction, -1074, false)
     else shortest(fraction | 0x10000000000000, <i32>biased - 1075, fraction == 0 && biased > 1)
   }
@@ -52,8 +52,10 @@ export function writeSingle(value: f32, at: usize): usize {
     store<u8>(to, 0x30)
     return to + 1
   }
-  if (biased == 0) shortest(fraction, -149, false)
-  else shortest(fraction | 0x800000, <i32>biased - 150, fraction == 0 && biased > 1)
+  if (!fewDigitsSingle(abs(value))) {
+    if (biased == 0) shortest(fraction, -149, false)
+    else shortest(fraction | 0x800000, <i32>biased - 150, fraction == 0 && biased > 1)
+  }
   return writeParts(6, to)
 }
 
@@ -76,8 +78,8 @@ function writeSpecial(nan: bool, negative: bool, at: usize): usize {
  */
 // @ts-ignore: decorator
 @inline
-function fewDigits(value: f64, limit: f64): bool {
-  if (value < limit && floor(value) == value) {
+function fewDigits(value: f64): bool {
+  if (value < 1e15 && floor(value) == value) {
     digits = <u64>value
     exponent = 0
     strip()
@@ -85,7 +87,19 @@ function fewDigits(value: f64, limit: f64): bool {
   }
   const scaled = nearest(value * 10000)
   // Dividing two exact numbers rounds as reading the decimal does.
-  if (scaled >= limit || scaled / 10000 != value) return false
+  if (scaled >= 1e15 || scaled / 10000 != value) return false
+  digits = <u64>scaled
+  exponent = -4
+  strip()
+  return true
+}
+
+/** As `fewDigits`: at most four places and 6 digits, which lie too far from any midpoint to be rounded twice. */
+// @ts-ignore: decorator
+@inline
+function fewDigitsSingle(value: f32): bool {
+  const scaled = nearest(<f64>value * 10000)
+  if (scaled >= 1e6 || <f32>(scaled / 10000) != value) return false
   digits = <u64>scaled
   exponent = -4
   strip()

@@ -377,6 +377,28 @@ describe('the change feed', () => {
     }
   })
 
+  it('ends where lakegate.as_of ends', async () => {
+    const table = 'silver.pinned'
+    await client.query(
+      `CREATE TABLE ${table} (id int) TBLPROPERTIES ('delta.enableInCommitTimestamps' = 'true')`,
+    )
+    await client.query(`INSERT INTO ${table} VALUES (1)`)
+    const [[moment = '']] = (await rowsOf(
+      `SELECT max(_commit_timestamp)::text FROM table_changes('${table}', 0)`,
+    )) as [[string]]
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await client.query(`INSERT INTO ${table} VALUES (2)`)
+    await client.query(`SET lakegate.as_of = '${moment}'`)
+    expect(await rowsOf(`SELECT id FROM table_changes('${table}', 0)`)).toEqual([['1']])
+    await expect(client.query(`SELECT id FROM table_changes('${table}', 2)`)).rejects.toMatchObject(
+      {
+        code: '22023',
+      },
+    )
+    await client.query('RESET lakegate.as_of')
+    expect((await rowsOf(`SELECT id FROM table_changes('${table}', 0)`)).length).toBe(2)
+  })
+
   it('takes times as the first version from then on and the last until then', async () => {
     const table = 'silver.timed'
     await client.query(
@@ -501,6 +523,18 @@ describe('bounds and names', () => {
      CREATE TABLE silver.n2 (id int, _change_type text)
      ALTER TABLE silver.n2 SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true') -> !42P16
      SELECT * FROM table_changes('silver.n2', 0) -> !0A000`,
+  )
+
+  script(
+    () => gateway,
+    'follow columns that MERGE and REPLACE WHERE bring',
+    `CREATE TABLE silver.e1 (id int, v text) TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')
+     INSERT INTO silver.e1 VALUES (1, 'a'), (2, 'b')
+     MERGE WITH SCHEMA EVOLUTION INTO silver.e1 AS t USING (SELECT 1 AS id, 'A' AS v, 7 AS w UNION ALL SELECT 3, 'c', 9) AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT * -> MERGE 2
+     SELECT id, v, w, _change_type FROM table_changes('silver.e1', 2) ORDER BY 1, 4 -> 1,A,7,update_postimage|1,a,∅,update_preimage|3,c,9,insert
+     SET lakegate.schema_evolution = on
+     INSERT INTO silver.e1 BY NAME REPLACE WHERE id = 2 SELECT 2 AS id, 'B' AS v, 8 AS w, true AS x -> INSERT 1
+     SELECT id, v, w, x, _change_type FROM table_changes('silver.e1', 3) ORDER BY 1, 5 -> 2,b,∅,∅,delete|2,B,8,t,insert`,
   )
 
   script(
