@@ -3,6 +3,8 @@
 import { assert, SqlError, SqlState } from '../storage/errors.js'
 import { CATALOG_MEMBER, Groups } from '../storage/group.js'
 import type { ObjectStore } from '../storage/object-store.js'
+import { Access } from './access.js'
+import type { AccessAction, AccessObject } from './access-action.js'
 import { type Layer, type LayerAction, type LayerDefaults, Layers } from './layer.js'
 import { type RegistrationAction, Registrations, type TableRegistration } from './registration.js'
 
@@ -22,6 +24,10 @@ export interface View {
   readonly definition: string
   /** Names given to its columns; empty when the SELECT's own are kept. */
   readonly columns: readonly string[]
+  /** Layers in which names of the SELECT are looked for; those of the reader's session where it is left out. */
+  readonly searchPath?: readonly string[]
+  /** Whether its tables are read with the privileges of who reads it, not of its owner. */
+  readonly securityInvoker?: boolean
 }
 
 /** What a name stands for. */
@@ -50,6 +56,7 @@ type CatalogAction =
   | { readonly group: { readonly id: string; readonly actions: readonly CatalogAction[] } }
   | RegistrationAction
   | LayerAction
+  | { readonly access: AccessAction }
 
 /** A table that was dropped, and is still where it was. */
 export interface DroppedTable {
@@ -110,9 +117,12 @@ export class Catalog {
   readonly #layers = new Layers()
   /** Comments on layers and views, by their keys. */
   readonly #comments = new Map<string, string>()
+  #access: Access = Access.first()
   #next = 0
   /** Every entry so far with its time. */
   readonly #entries: { readonly action: CatalogAction; readonly timestampMs: number }[] = []
+  /** Of a draft: the catalog that it is to be published to. */
+  #origin: Catalog | undefined
   /** Of a draft: what it keeps to itself until `publish`. */
   #staged: StagedAction[] | undefined
   /** Of a draft: tables by folder that its transaction makes, and nobody else can find. */
@@ -217,21 +227,75 @@ export class Catalog {
     return null
   }
 
-  /** Keeps a view; 42P07 when the name is taken and `replace` is false. */
-  async createView(view: View, replace: boolean): Promise<void> {
-    if (!/^[^._/\\][^/\\]*$/.test(view.layer) || !(await this.layers()).includes(view.layer)) {
-      throw new SqlError(SqlState.invalidSchemaName, `schema "${view.layer}" does not exist`)
+  /** Roles, owners and privileges, as they are now: what others revoke counts for a draft too. */
+  async access(): Promise<Access> {
+    // Whoever may not look any more may not look at the past either.
+    if (this.#past !== undefined) return this.#past.of.access()
+    if (this.#origin === undefined) {
+      await this.#replay()
+      return this.#access
     }
-    await this.#commit({ createView: { ...view, replace } }, async (catalog) => {
-      if ((await catalog.#findTable(view.layer, view.name)) !== null) {
+    const newest = await this.#origin.access()
+    return this.staged.reduce((access, { action }) => withAccess(access, action), newest)
+  }
+
+  /** Changes roles, owners or privileges: `make` says how, once more where another gateway came first. */
+  async changeAccess(make: (access: Access) => Promise<readonly AccessAction[]>): Promise<void> {
+    await this.#commitMade(async (catalog) => {
+      let access = await catalog.access()
+      const actions = await make(access)
+      for (const action of actions) access = access.apply(action)
+      return actions.length === 0 ? null : { all: actions.map((action) => ({ access: action })) }
+    })
+  }
+
+  /** The object that a table is to those who ask for its owner; null when there is none. */
+  async accessObject({ path }: Pick<TableName, 'path'>): Promise<AccessObject | null> {
+    const id = await this.#tableId(path)
+    return id === null ? null : { kind: 'table', path, id }
+  }
+
+  /** Keeps a view, which is `owner`'s if it is new; 42P07 when the name is taken and `replace` is false. */
+  async createView(view: View, replace: boolean, owner?: string): Promise<void> {
+    const { layer, name } = view
+    if (!/^[^._/\\][^/\\]*$/.test(layer) || !(await this.layers()).includes(layer)) {
+      throw new SqlError(SqlState.invalidSchemaName, `schema "${layer}" does not exist`)
+    }
+    await this.#commitMade(async (catalog) => {
+      if ((await catalog.#findTable(layer, name)) !== null) {
         throw new SqlError(
           replace ? SqlState.wrongObjectType : SqlState.duplicateTable,
-          replace ? `"${view.name}" is not a view` : `relation "${view.name}" already exists`,
+          replace ? `"${name}" is not a view` : `relation "${name}" already exists`,
         )
       }
-      if (!replace && catalog.#views.has(keyOf(view.layer, view.name))) {
-        throw new SqlError(SqlState.duplicateTable, `relation "${view.name}" already exists`)
+      const isNew = !catalog.#views.has(keyOf(layer, name))
+      if (!replace && !isNew) {
+        throw new SqlError(SqlState.duplicateTable, `relation "${name}" already exists`)
       }
+      const made = { createView: { ...view, replace } }
+      const own = isNew ? catalog.#owning({ kind: 'view', layer, name }, owner, layer) : null
+      return own === null ? made : { all: [made, own] }
+    })
+  }
+
+  /** What makes `owner` that of a new object; null where nothing need be said. */
+  #owning(object: AccessObject, owner: string | undefined, layer?: string): CatalogAction | null {
+    if (owner === undefined) return null
+    const place = layer === undefined ? {} : { layer }
+    const action: AccessAction = { own: { object, owner, ...place } }
+    return this.#access.apply(action) === this.#access ? null : { access: action }
+  }
+
+  /** Says whose the tables are that are about to be committed. */
+  async ownTables(
+    tables: readonly { readonly table: TableName; readonly id: string; readonly owner: string }[],
+  ): Promise<void> {
+    await this.#commitMade(async (catalog) => {
+      const actions = tables.flatMap(({ table: { path, layer }, id, owner }) => {
+        const action = catalog.#owning({ kind: 'table', path, id }, owner, layer)
+        return action === null ? [] : [action]
+      })
+      return actions.length === 0 ? null : { all: actions }
     })
   }
 
@@ -244,18 +308,22 @@ export class Catalog {
     name: string,
     after?: string | null,
     defaults: Partial<LayerDefaults> = {},
+    owner?: string,
   ): Promise<void> {
     if (!/^[^._/\\][^/\\]*$/.test(name)) {
       throw new SqlError(SqlState.invalidName, `"${name}" cannot be the name of a schema`)
     }
     const place = after === undefined ? {} : { after }
-    await this.#commit({ createLayer: { name, ...place, ...defaults } }, async (catalog) => {
+    await this.#commitMade(async (catalog) => {
       if ((await catalog.layers()).includes(name) && !catalog.#isOwnFolder(name)) {
         throw new SqlError(SqlState.duplicateSchema, `schema "${name}" already exists`)
       }
       if (typeof after === 'string' && !catalog.#layers.isRanked(after)) {
         throw new SqlError(SqlState.invalidSchemaName, `layer "${after}" does not exist`)
       }
+      const made = { createLayer: { name, ...place, ...defaults } }
+      const own = catalog.#owning({ kind: 'layer', name }, owner)
+      return own === null ? made : { all: [made, own] }
     })
   }
 
@@ -396,6 +464,14 @@ export class Catalog {
   ): Promise<void> {
     const text = await this.commentOn(view.layer, view.name)
     const actions: readonly CatalogAction[] = [
+      {
+        access: {
+          move: {
+            from: { kind: 'view', layer: view.layer, name: view.name },
+            to: { kind: 'view', layer, name },
+          },
+        },
+      },
       { dropView: { layer: view.layer, name: view.name } },
       { createView: { ...view, layer, name, replace: false } },
       ...(text === null ? [] : [{ comment: { layer, name, text } }]),
@@ -519,6 +595,7 @@ export class Catalog {
   async draft(state: DraftState = { staged: [], made: [] }): Promise<Catalog> {
     const draft = new Catalog(this.#store, this.#tableId, this.#onChange, this.#groups)
     await draft.#replay()
+    draft.#origin = this.#origin ?? this
     draft.#staged = []
     for (const one of state.staged) draft.#stage(one)
     for (const table of state.made) draft.#made.set(table.path, table)
@@ -576,20 +653,36 @@ export class Catalog {
     return (await this.#store.putIfAbsent(entryPath(this.#next), bytes)) === 'created'
   }
 
-  async #commit(action: CatalogAction, validate: StagedAction['validate']): Promise<void> {
+  #commit(action: CatalogAction, validate: StagedAction['validate']): Promise<void> {
+    return this.#commitMade(async (catalog) => {
+      await validate(catalog)
+      return action
+    })
+  }
+
+  /** Commits what `make` says of the catalog as it is then; null is nothing. */
+  async #commitMade(make: (catalog: Catalog) => Promise<CatalogAction | null>): Promise<void> {
     assert(this.#past === undefined, 'the past does not change')
     if (this.#staged !== undefined) {
-      await validate(this)
-      this.#stage({ action, validate })
+      const action = await make(this)
+      const validate = async (catalog: Catalog): Promise<void> => {
+        await make(catalog)
+      }
+      if (action !== null) this.#stage({ action, validate })
       return
     }
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       await this.#replay(true)
-      await validate(this)
+      const action = await make(this)
+      if (action === null) return
       if (await this.#put(action)) {
         await this.#replay()
         return
       }
+      // At random, so that those who lost together do not try together again.
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.random() * Math.min(50, 2 ** attempt)),
+      )
     }
     throw contended()
   }
@@ -654,6 +747,7 @@ export class Catalog {
       this.#views.set(keyOf(view.layer, view.name), view)
     } else if ('dropView' in action) {
       this.#views.delete(keyOf(action.dropView.layer, action.dropView.name))
+      this.#access = this.#access.apply({ forget: { kind: 'view', ...action.dropView } })
       this.#comments.delete(keyOf(action.dropView.layer, action.dropView.name))
     } else if ('comment' in action) {
       const { layer, name, text } = action.comment
@@ -673,6 +767,11 @@ export class Catalog {
       this.#registrations.apply(action)
     } else if ('createLayer' in action || 'dropLayer' in action) {
       this.#layers.apply(action)
+      // One made under the name of a dropped one begins anew.
+      const { name } = 'createLayer' in action ? action.createLayer : action.dropLayer
+      this.#access = this.#access.apply({ forget: { kind: 'layer', name } })
+    } else if ('access' in action) {
+      this.#access = this.#access.apply(action.access)
     } else {
       throw new SqlError(
         SqlState.featureNotSupported,
@@ -680,6 +779,12 @@ export class Catalog {
       )
     }
   }
+}
+
+/** `access` after what an entry says of it. */
+function withAccess(access: Access, action: CatalogAction): Access {
+  if ('all' in action) return action.all.reduce(withAccess, access)
+  return 'access' in action ? access.apply(action.access) : access
 }
 
 function contended(): SqlError {

@@ -76,6 +76,7 @@ export class Settings {
   readonly #placeholders = new Set<string>()
   readonly #told = new Map<string, string>()
   #values: Values = { session: new Map(), local: new Map() }
+  #isSuperuser = true
 
   constructor(onReport: (name: string, value: string) => void) {
     this.#onReport = onReport
@@ -241,17 +242,14 @@ export class Settings {
   /** What a setting goes back to; 55P02 when nothing changes it. */
   #changeable(key: string): string {
     const definition = DEFINITIONS.get(key)
-    if (definition !== undefined) requireChangeable(definition)
+    if (definition !== undefined) this.#requireChangeable(definition)
     return this.#defaults.get(key) ?? definition?.boot ?? ''
   }
 
   #accept(key: string, name: string, value: string): string {
     const definition = DEFINITIONS.get(key)
     if (definition !== undefined) {
-      requireChangeable(definition)
-      if ((key === 'role' && value !== 'none') || key === 'session_authorization') {
-        this.#requireRole(value)
-      }
+      this.#requireChangeable(definition)
       return parseSetting(definition, value, this.#kept(key) ?? definition.boot)
     }
     if (!key.includes('.')) throw unrecognised(name)
@@ -271,11 +269,21 @@ export class Settings {
     return value
   }
 
-  /** There is one role a session: the one that logged in. */
-  #requireRole(name: string): void {
-    const user = this.#defaults.get('session_authorization') ?? name
-    if (name === user) return
-    throw new SqlError(SqlState.invalidParameterValue, `role "${name}" does not exist`)
+  /** Whether the session's role is a superuser's, who may change more; clients are told of it. */
+  setSuperuser(isSuperuser: boolean): void {
+    this.#isSuperuser = isSuperuser
+    this.#defaults.set('is_superuser', isSuperuser ? 'on' : 'off')
+    // Before the session has begun its client is told nothing.
+    if (this.#told.size > 0) this.#report()
+  }
+
+  #requireChangeable(definition: Setting): void {
+    requireChangeable(definition)
+    if (definition.context !== 'superuser' || this.#isSuperuser) return
+    throw new SqlError(
+      SqlState.insufficientPrivilege,
+      `permission denied to set parameter "${definition.name}"`,
+    )
   }
 
   #report(): void {

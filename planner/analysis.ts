@@ -9,6 +9,7 @@ import type { SourceText } from './source-text.js'
 import { numericType, type SqlType, sqlType } from './sql-type.js'
 import type { Node } from './syntax-tree.js'
 import { Oid } from '../catalog/pg-types.js'
+import type { TableUse } from './table-use.js'
 
 /** A relation that names in the statement were resolved to. */
 export type Relation =
@@ -18,6 +19,8 @@ export type Relation =
       readonly columns: readonly { readonly name: string; readonly type: SqlType }[]
       /** Identifies the reference: `markerOf(id)` stands in the DuckDB text for what it reads. */
       readonly id: number
+      /** What the statement does with it; of columns in their order. */
+      readonly use: TableUse
     }
   | {
       readonly kind: 'temporary'
@@ -30,6 +33,7 @@ export type Relation =
       readonly name: string
       readonly query: AnalyzedQuery
       readonly columnNames: readonly string[]
+      readonly use: TableUse
     }
 
 /** A query in DuckDB's words, with the columns it gives. */
@@ -68,6 +72,8 @@ export interface SharedAnalysis {
   readonly roots: (readonly QueryLevel[])[]
   /** Items of WITH in DuckDB's words by their names there, each behind those it may use. */
   readonly commonTables: Map<string, string>
+  /** What the statement does with tables and views, for the check of privileges. */
+  readonly uses: Set<TableUse>
 }
 
 /** Text that stands for relation `id` until it is known which files it reads. */
@@ -105,6 +111,11 @@ export class Analysis implements CoercionContext {
 
   get commonTables(): Map<string, string> {
     return this.#shared.commonTables
+  }
+
+  /** What the statement does with tables and views. */
+  get uses(): Set<TableUse> {
+    return this.#shared.uses
   }
 
   get inputStyle(): InputStyle | undefined {

@@ -14,10 +14,18 @@ import { uniqueNames } from './query-names.js'
 import { type Analysis, type AnalyzedQuery, markerOf, type Relation } from './analysis.js'
 import { coerce } from './coercion.js'
 import type { LevelCondition, LevelRange, QueryLevel } from './query-level.js'
-import { type NamedColumn, type Range, type RangeColumn, Scope } from './scope.js'
+import {
+  type NamedColumn,
+  passedOn,
+  type Range,
+  type RangeColumn,
+  Scope,
+  watchedColumn,
+} from './scope.js'
 import { type SqlType, sqlType, typeOfName } from './sql-type.js'
 import { changeBounds, changesCall } from './table-changes.js'
 import { constantOf, kindOf, listOf, namesOf, type Node, nodeOf, stringOf } from './syntax-tree.js'
+import type { TableUse } from './table-use.js'
 import { anyPart, expression, locationOf, type TypedExpression } from './typed-expression.js'
 
 /** An analysed item of FROM. */
@@ -119,6 +127,7 @@ function rangeOf(
     readonly name: string
     readonly engineName: string
     readonly type: SqlType
+    readonly used?: (() => void) | undefined
   }[],
   alias: Alias,
   fallback: string | undefined,
@@ -142,12 +151,9 @@ function rangeOf(
     nullable: false,
   }
   for (const [i, column] of columns.entries()) {
-    made.push({
-      name: alias.columns[i] ?? column.name,
-      type: column.type,
-      sql: `${engineAlias}.${quoteIdentifier(column.engineName)}`,
-      range,
-    })
+    const sql = `${engineAlias}.${quoteIdentifier(column.engineName)}`
+    const own = { name: alias.columns[i] ?? column.name, type: column.type, range }
+    made.push(watchedColumn(own, sql, column.used))
   }
   return range
 }
@@ -193,7 +199,11 @@ function table(analysis: Analysis, fields: Node, scope: Scope): FromItem {
   switch (relation.kind) {
     case 'table':
     case 'temporary': {
-      const columns = relation.columns.map((column) => ({ ...column, engineName: column.name }))
+      const columns = relation.columns.map((column, i) => ({
+        ...column,
+        engineName: column.name,
+        used: relation.kind === 'table' ? reading(relation.use, i) : undefined,
+      }))
       const id = relation.kind === 'table' ? relation.id : undefined
       const range = rangeOf(analysis, engineAlias, columns, alias, name, ownSchema, id, location)
       const sql = relation.kind === 'table' ? markerOf(relation.id) : relation.sql
@@ -203,6 +213,7 @@ function table(analysis: Analysis, fields: Node, scope: Scope): FromItem {
       const columns = relation.query.columns.map((column, i) => ({
         ...column,
         name: relation.columnNames[i] ?? column.name,
+        used: reading(relation.use, i),
       }))
       const range = rangeOf(
         analysis,
@@ -217,6 +228,12 @@ function table(analysis: Analysis, fields: Node, scope: Scope): FromItem {
       return itemOf(`(${relation.query.sql}) AS ${engineAlias}`, range, relation.query.levels)
     }
   }
+}
+
+/** Notes that the column at `index` is read. */
+function reading(use: TableUse, index: number): () => void {
+  const key = use.relation.columns[index] ?? ''
+  return () => use.column('SELECT', key)
 }
 
 function schemaOf(relation: Relation, written: string | undefined): string | undefined {
@@ -660,12 +677,13 @@ function aliased(analysis: Analysis, item: FromItem, alias: Alias, location: num
   const engineAlias = analysis.fresh('t')
   const names = uniqueNames(item.columns.map((one) => one.name))
   const selected = item.columns.map(
-    (one, i) => `${one.merged?.sql ?? one.column.sql} AS ${quoteIdentifier(names[i] ?? '')}`,
+    (one, i) => `${one.merged?.sql ?? passedOn(one.column)} AS ${quoteIdentifier(names[i] ?? '')}`,
   )
   const columns = item.columns.map((one, i) => ({
     name: one.name,
     engineName: names[i] ?? one.name,
     type: one.merged?.type ?? one.column.type,
+    used: one.column.used,
   }))
   const range = rangeOf(
     analysis,
@@ -683,7 +701,7 @@ function aliased(analysis: Analysis, item: FromItem, alias: Alias, location: num
     outputs: item.columns.map(
       (one) =>
         one.merged ??
-        expression(one.column.sql, one.column.type, [], -1, {
+        expression(passedOn(one.column), one.column.type, [], -1, {
           kind: 'column',
           column: one.column,
           path: [],

@@ -75,7 +75,8 @@ export async function describeRowChange(
   readonly columns: readonly ResultColumn[] | null
 }> {
   const { statement, fields, oids, context } = call
-  const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
+  const range = fields.relation as Node
+  const { table, snapshot } = await findTarget(range, context, statement.start, 'nothing')
   return context.pool.with(async (connection) => {
     const { query: plan, parameterTypes } = await analyzePlan(
       statement,
@@ -146,7 +147,8 @@ async function withPlan<T>(
   use: (work: RowChangeWork, planned: PlannedChange) => Promise<T>,
 ): Promise<T> {
   const { statement, fields, values, oids, context, cancellation } = call
-  const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
+  const range = fields.relation as Node
+  const { table, snapshot } = await findTarget(range, context, statement.start, kind.privileges)
   return context.pool.with(async (connection) => {
     connection.attach(cancellation)
     const work = new RowChangeWork(call, kind, table, snapshot, connection)
@@ -160,6 +162,9 @@ async function withPlan<T>(
         true,
         (analysis) => kind.plan(analysis, table, snapshot),
       )
+      // Columns that it gets are for its owner to add.
+      const isGrown = (analyzed.query.newFields ?? []).length > 0
+      if (isGrown) await context.access.requireOwner({ kind: 'table', table })
       const { texts, scans } = await relationTexts(analyzed, values, context, connection)
       const predicates = tablePredicates(analyzed.shared.roots, values)
       for (const [id, { name, snapshot: read, feed }] of analyzed.tables.entries()) {

@@ -34,7 +34,7 @@ export interface CatalogSession {
   /** What only this session sees, over a shadow that is up to date. */
   readonly ownRelations: () => Promise<ShadowChange | null>
   /** What functions about the session answer, by the setting that hands it over, as JSON. */
-  readonly handovers: ReadonlyMap<string, () => string>
+  readonly handovers: ReadonlyMap<string, () => string | Promise<string>>
 }
 
 /** How a catalog query is to be answered. */
@@ -79,7 +79,7 @@ export function routeRelations(statement: ParsedStatement): Route {
 
 /** Functions that ask about the catalog, some of which DuckDB has too, with answers of its own. */
 const SYSTEM_FUNCTION =
-  /^(current_schemas|has_\w+_privilege|(col|obj|shobj)_description|to_reg\w+|pg_get_\w+|pg_\w+_is_visible|pg_encoding_to_char|pg_total_relation_size|pg_relation_size|pg_size_pretty|format_type|pg_describe_object|pg_identify_object)$/
+  /^(current_schemas|has_\w+_privilege|pg_has_role|(col|obj|shobj)_description|to_reg\w+|pg_get_\w+|pg_\w+_is_visible|pg_encoding_to_char|pg_total_relation_size|pg_relation_size|pg_size_pretty|format_type|pg_describe_object|pg_identify_object)$/
 
 /** Types whose values are names of objects. */
 const SYSTEM_TYPE =
@@ -206,7 +206,7 @@ const VOLATILE =
   /\b(?:now|\w*timestamp|timeofday|current_(?:time|date)|localtime|\w*random\w*|\w*uuid\w*|nextval|pg_stat\w*|pg_lock\w*|txid\w*|\w*xact_id\w*|\w*snapshot\w*|age|pg_ls_\w+|pg_read_\w+)\b/i
 
 /** Commands that put the session's role and settings in force for the statement that follows. */
-function prelude(statement: ParsedStatement, session: CatalogSession): string {
+async function prelude(statement: ParsedStatement, session: CatalogSession): Promise<string> {
   const { settings, user, handovers } = session
   const commands = [`SET SESSION AUTHORIZATION ${quoteIdentifier(user)}`]
   const role = settings.get('role')
@@ -216,7 +216,7 @@ function prelude(statement: ParsedStatement, session: CatalogSession): string {
     commands.push(`SET ${name} = ${quoteLiteral(settings.get(name))}`)
   }
   for (const [mentioned, name] of HANDED_OVER) {
-    const value = mentioned.test(statement.source) ? handovers.get(name)?.() : undefined
+    const value = mentioned.test(statement.source) ? await handovers.get(name)?.() : undefined
     if (value !== undefined) commands.push(`SET ${name} = ${quoteLiteral(value)}`)
   }
   return commands.join('; ')
@@ -238,7 +238,7 @@ async function ask(
   await gateway.mirror.refresh(session.mirrorSource)
   const query = {
     own: await session.ownRelations(),
-    session: prelude(statement, session),
+    session: await prelude(statement, session),
     sql: inShadowsWords(statement.source),
     parameterOids: oids,
     parameters: values.map(rawParameter),

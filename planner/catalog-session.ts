@@ -10,6 +10,7 @@ import {
   LOCKS_NAME,
   type SessionFactsJson,
 } from '../catalog/shadow-overlay-names.js'
+import { UNRESTRICTED } from './access-control.js'
 import type { CatalogSession } from './catalog-query.js'
 import type { MirrorSource, ViewColumn } from './lake-mirror.js'
 import { parseStatements } from './parse.js'
@@ -25,15 +26,15 @@ export function catalogSessionOf(session: SessionContext): CatalogSession {
   const { gateway, settings } = session
   return {
     gateway,
-    user: session.user,
+    user: session.sessionUser,
     settings,
     hasTemporaryTable: (name) => session.temporary.find(name) !== undefined,
     mirrorSource: mirrorSourceOf(session),
     ownRelations: () => ownRelationsOf(session),
-    handovers: new Map([
+    handovers: new Map<string, () => string | Promise<string>>([
       [SESSION_SETTINGS_NAME, () => JSON.stringify(settings.rows())],
       [FACTS_NAME, () => JSON.stringify(factsOf(session))],
-      [ACTIVITY_NAME, () => JSON.stringify(gateway.activity())],
+      [ACTIVITY_NAME, async () => JSON.stringify(await activityFor(session))],
       [LOCKS_NAME, () => JSON.stringify(gateway.advisoryLocks.rows(SHADOW_DATABASE_OID))],
     ]),
   }
@@ -50,6 +51,18 @@ function factsOf({ gateway, processId, client, block }: SessionContext): Session
     database_bytes: gateway.mirror.sizeBytes,
     xid: String(block?.transactionId(gateway) ?? 0),
   }
+}
+
+/** What all sessions are doing; of roles whose privileges the session lacks, that they are there. */
+async function activityFor({ gateway, access }: SessionContext): Promise<readonly object[]> {
+  const rows = gateway.activity()
+  if (access.isUnlimited || (await access.hasRole('pg_read_all_stats'))) return rows
+  const { access: state, id } = await access.actor()
+  return rows.map((row) => {
+    if (row.usesysid !== null && state.roles.hasPrivilegesOf(id, row.usesysid)) return row
+    const { pid, datid, usesysid } = row
+    return { pid, datid, usesysid, query: '<insufficient privilege>' }
+  })
 }
 
 /** What the open block has changed in the catalog, and the session's temporary tables. */
@@ -121,6 +134,7 @@ function mirrorSourceOf(session: SessionContext): MirrorSource {
         block: new TransactionBlock(false, [], () => true),
         catalog: gateway.catalog,
         temporaryTable: () => undefined,
+        access: UNRESTRICTED,
       }
       try {
         return await session.pool.with(async (connection): Promise<readonly ViewColumn[]> => {

@@ -20,7 +20,7 @@ import { ReadySource } from './row-source.js'
 import type { Session, StatementDescription, TransactionStatus } from './session.js'
 import { SessionContext, type SessionOptions } from './session-context.js'
 import { declaredParameters } from './statement-kind.js'
-import { statementKind } from './statement-table.js'
+import { requirePermitted, statementKind } from './statement-table.js'
 import { SessionTimers } from './session-timers.js'
 import { kindOf, type Node, nodeOf } from './syntax-tree.js'
 
@@ -47,6 +47,7 @@ export class GatewaySession implements Session {
       processId: this.processId,
       user,
       activity: () => this.#activityRow(),
+      login: this.#context.login.id,
       cancel: (reason) => this.cancel(reason),
       terminate: (reason) => events.terminate(reason),
     })
@@ -283,16 +284,16 @@ export class GatewaySession implements Session {
   }
 
   #activityRow(): ActivityRow {
-    const { client, block, user, activity } = this.#context
+    const { client, block, user, login, activity } = this.#context
     const status = this.transactionStatus
     const idle = status === 'idle' ? 'idle' : 'idle in transaction'
     return {
       pid: this.processId,
       datid: SHADOW_DATABASE_OID,
-      usesysid: user === SUPERUSER ? SUPERUSER_OID : roleOid(user),
+      usesysid: login.id !== SUPERUSER_OID || user === SUPERUSER ? login.id : roleOid(user),
       application_name: this.settings.get('application_name'),
       state: activity.isActive ? 'active' : status === 'failed' ? `${idle} (aborted)` : idle,
-      query: activity.query,
+      query: withoutPasswords(activity.query),
       wait_event_type: activity.isActive ? null : 'Client',
       wait_event: activity.isActive ? null : 'ClientRead',
       xact_start: timestampText(block?.startedMs ?? null),
@@ -511,8 +512,17 @@ export class GatewaySession implements Session {
     session.openBlock().statementCount++
     const fields = fieldsOf(statement)
     const call = { session, statement, fields, values, oids, formats, cancellation }
+    await requirePermitted(statement, session)
     return statementKind(statement).open(call)
   }
+}
+
+/** A statement without the passwords that it gives to roles. */
+function withoutPasswords(text: string): string {
+  return text.replaceAll(
+    /\bPASSWORD\s+(?:[EUN]&?)?(?:'(?:[^'\\]|''|\\.)*'?|\$.*)/gis,
+    "PASSWORD '********'",
+  )
 }
 
 /** `thrown` with its position in characters of `sql` instead of UTF-16 units. */

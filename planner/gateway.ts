@@ -1,6 +1,7 @@
 /** Gateway: what all sessions of this process share. */
 
 import { LRUCache } from 'lru-cache'
+import { accessSql } from '../catalog/access-sql.js'
 import { Catalog } from '../catalog/catalog.js'
 import { PgCatalog } from '../catalog/pg-catalog.js'
 import { type ShadowPrivileges, superusers } from '../catalog/shadow.js'
@@ -19,6 +20,7 @@ import { FULFILLED } from './fulfilled.js'
 import type { Transaction } from '../storage/transaction.js'
 import { LakeMirror } from './lake-mirror.js'
 import { createMacros } from './macros.js'
+import { columnKey } from './table-use.js'
 import { OpenChanges } from './open-changes.js'
 import { NotificationHub } from './notification-hub.js'
 import { PastLake } from './past-lake.js'
@@ -29,6 +31,8 @@ export interface SessionEntry {
   readonly processId: number
   readonly user: string
   activity(): ActivityRow
+  /** Number of the role that logged in. */
+  readonly login: number
   cancel(reason: SqlError): void
   terminate(reason: SqlError): void
 }
@@ -151,10 +155,21 @@ export class Gateway {
   /**
    * Roles of the shadow and what they may do.
    *
-   * Until there are roles, whoever may connect is a superuser.
+   * Names that were trusted without being a role's are superusers, as their sessions are.
    */
-  shadowPrivileges(): Promise<ShadowPrivileges> {
-    return Promise.resolve(superusers([...this.sessions.values()].map(({ user }) => user)))
+  async shadowPrivileges(): Promise<ShadowPrivileges> {
+    const own = await accessSql(this.catalog, this.database, async (path) => {
+      const snapshot = await this.snapshots.latest(path)
+      return new Map(snapshot?.schema.fields.map((field) => [columnKey(field), field.name]))
+    })
+    const { roles } = await this.catalog.access()
+    const names = [...this.sessions.values()].map(({ user }) => user)
+    const trusted = superusers(names.filter((name) => roles.named(name) === undefined))
+    return {
+      version: JSON.stringify([own.version, trusted.version]),
+      roles: [...own.roles, ...trusted.roles],
+      statements: own.statements,
+    }
   }
 
   /** A row for each session, as pg_stat_get_activity gives them. */

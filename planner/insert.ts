@@ -49,7 +49,7 @@ import {
   scanText,
 } from './query.js'
 import type { ResultColumn } from './result.js'
-import type { RowChangeKind } from './row-change.js'
+import type { ChangedTable, RowChangeKind } from './row-change.js'
 import { ReadySource } from './row-source.js'
 import { planRowUpdate } from './row-update.js'
 import { type StatementChange, TableChange } from './table-change.js'
@@ -63,6 +63,7 @@ import {
   targetScope,
 } from './target-table.js'
 import { type Node, nodeOf, walk } from './syntax-tree.js'
+import { columnKey } from './table-use.js'
 import type { TypedExpression } from './typed-expression.js'
 import { findTarget } from './write-target.js'
 
@@ -86,7 +87,7 @@ export interface InsertPlan extends AnalyzedQuery {
 export function planInsert(
   analysis: Analysis,
   fields: Node,
-  table: Pick<TableName, 'layer' | 'name'>,
+  table: ChangedTable,
   snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
   given: readonly TargetColumn[] = targetColumns(snapshot.schema),
   options: InsertOptions = PLAIN_INSERT,
@@ -97,6 +98,11 @@ export function planInsert(
   const sources = new Map(source.targets.map((target, i) => [target.column.field.name, i]))
   const overriding = String(fields.override ?? '')
   for (const target of source.targets) requireGivable(target, overriding)
+  if (table.use !== undefined) {
+    analysis.uses.add(table.use)
+    table.use.require('INSERT')
+    for (const { column } of source.targets) table.use.column('INSERT', columnKey(column.field))
+  }
   const identities = new Map<string, IdentityColumn>()
   const counter = analysis.fresh('n')
   const items = columns.map((column) => {
@@ -136,6 +142,7 @@ export function planInsert(
     table.layer,
     returningAlias,
     undefined,
+    table.use,
   )
   const returning = returningItems(
     analysis,
@@ -233,7 +240,8 @@ export async function describeInsert(
   readonly parameterTypes: readonly (PgType | undefined)[]
   readonly columns: readonly ResultColumn[] | null
 }> {
-  const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
+  const range = fields.relation as Node
+  const { table, snapshot } = await findTarget(range, context, statement.start, 'nothing')
   return context.pool.with(async (connection) => {
     const { query: plan, parameterTypes } = await analyzePlan(
       statement,
@@ -268,7 +276,14 @@ export async function runInsert(
   settings: InsertSettings,
 ): Promise<Execution> {
   const options = optionsOf(statement, settings)
-  const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
+  const { overwrite, replaceWhere } = options
+  const replaces = overwrite || replaceWhere !== undefined
+  const { table, snapshot } = await findTarget(
+    fields.relation as Node,
+    context,
+    statement.start,
+    replaces ? ['INSERT', 'DELETE'] : ['INSERT'],
+  )
   const change = context.block.changing(table, 'INSERT', () => new TableChange(table, snapshot))
   return context.pool.with(async (connection) => {
     connection.attach(cancellation)
@@ -284,6 +299,8 @@ export async function runInsert(
         lists = { sql: analyzed.query.sql, values }
       }
       const { query: plan } = analyzed
+      // Columns that it gets are for its owner to add.
+      if (plan.newFields.length > 0) await context.access.requireOwner({ kind: 'table', table })
       const text = { ...analyzed, query: { ...plan, sql: lists.sql } }
       const { sql, values: bound } = await scanText(text, lists.values, context, connection)
       const target = withNewColumns(snapshot, plan.newFields)
@@ -402,6 +419,7 @@ async function replacedRows(
   const kind: RowChangeKind = {
     operation: 'DELETE',
     command: 'DELETE',
+    privileges: ['DELETE'],
     plan: (analysis) =>
       planRowUpdate(analysis, { relation, whereClause }, 'DELETE', table, snapshot),
   }

@@ -11,6 +11,7 @@ import { partitionLiteral } from '../storage/scan-relation.js'
 import { engineTypeOf } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { replaceMarkers } from './analysis.js'
+import { denied } from './access-control.js'
 import { parseStatements } from './parse.js'
 import { analyze, type QueryContext } from './query.js'
 import { notSupported, undefinedRelation } from './refusal.js'
@@ -35,22 +36,33 @@ export function requireOwnTransaction(session: SessionContext, words: string): v
   session.requireWritable(words)
 }
 
-/** 42P01 when there is no such table, 42809 for a view, 0A000 for a temporary table. */
+/** What a session needs of a table it looks after: to own it, or to own or MAINTAIN it; 'later' leaves it to the caller. */
+export type MaintenanceNeed = 'owner' | 'maintain' | 'later'
+
+/**
+ * 42P01 when there is no such table, 42809 for a view, 0A000 for a temporary table, 42501 when the
+ * session may not look after it.
+ */
 export async function findMaintained(
   session: SessionContext,
   name: readonly string[],
+  need: MaintenanceNeed,
   load = (path: string): Promise<Snapshot | null> => session.gateway.snapshots.latest(path),
 ): Promise<MaintainedTable> {
   const { catalog } = session.gateway
   if (name.length === 1 && session.temporary.find(name[0] ?? '') !== undefined) {
     throw notSupported('maintenance of a temporary table')
   }
-  const found = await catalog.resolve(name, session.settings.searchPath())
+  const found = await session.access.resolve(catalog, name, session.settings.searchPath())
   if (found?.kind === 'view') {
     throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a table`)
   }
   const snapshot = found === null ? null : await load(found.table.path)
   if (found === null || snapshot === null) throw undefinedRelation(name)
+  if (need === 'owner') await session.access.requireOwner(found)
+  if (need === 'maintain' && !(await session.access.mayMaintain(found.table))) {
+    throw denied(`table ${found.table.name}`)
+  }
   return { table: found.table, snapshot }
 }
 

@@ -1,6 +1,5 @@
 /** Merge: MERGE INTO a lake table, planned as a RowChange. */
 
-import type { TableName } from '../catalog/catalog.js'
 import { quoteIdentifier } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { FILE_COLUMN, ROW_COLUMN } from '../storage/scan-relation.js'
@@ -19,6 +18,7 @@ import { analyzeReturning, returningNodes } from './returning.js'
 import {
   ACTION,
   ACTION_COLUMN,
+  type ChangedTable,
   materialised,
   namesOfTarget,
   PRESENT_COLUMN,
@@ -36,6 +36,7 @@ import { analyzeAssignments, assignedName, assignedText, type NextIdentity } fro
 import { type NamedColumn, Scope } from './scope.js'
 import { listOf, type Node, nodeOf } from './syntax-tree.js'
 import { keyEqualities } from './table-predicates.js'
+import { columnKey } from './table-use.js'
 import {
   assign,
   checkedRows,
@@ -70,16 +71,18 @@ export interface MergeOptions {
 export function planMerge(
   analysis: Analysis,
   fields: Node,
-  table: Pick<TableName, 'layer' | 'name'>,
+  table: ChangedTable,
   snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
   options: MergeOptions,
 ): RowChangePlan {
+  const { use } = table
+  if (use !== undefined) analysis.uses.add(use)
   const { stars, evolves } = options
   const known = targetColumns(snapshot.schema)
   const outer = new Scope(undefined)
   const withSql = analyzeWith(analysis, fields.withClause as Node | undefined, outer).sql
   const { name, schema } = namesOfTarget(fields.relation as Node, table)
-  const target = targetSide(analysis, known, name, schema)
+  const target = targetSide(analysis, known, name, schema, use)
   const [item] = analyzeFrom(
     analysis,
     [fields.sourceRelation as Node],
@@ -119,7 +122,7 @@ export function planMerge(
   const clauses = listOf(fields.mergeWhenClauses).map((node, i) =>
     analyzeClause(analysis, nodeOf(node, 'MergeWhenClause') ?? {}, {
       columns,
-      table: table.name,
+      table,
       alias: name,
       scopes,
       joined,
@@ -201,7 +204,7 @@ export function planMerge(
     `${ACTION_COLUMN} = ${ACTION.delete}`,
   )
   const alias = analysis.fresh('r')
-  const now = returnedSide(columns, name, schema, alias)
+  const now = returnedSide(columns, name, schema, alias, use)
   return {
     sql: withSql + sql,
     withSql,
@@ -250,7 +253,7 @@ const MATCHES: Readonly<Record<string, Match>> = {
 
 interface ClauseContext {
   readonly columns: readonly TargetColumn[]
-  readonly table: string
+  readonly table: ChangedTable
   readonly alias: string
   readonly scopes: Readonly<Record<Match, Scope>>
   readonly joined: Side
@@ -283,6 +286,9 @@ function analyzeClause(analysis: Analysis, fields: Node, context: ClauseContext)
         ).sql
   if (star !== undefined) {
     const values = starValues(analysis, star, context)
+    const made = without(columns, star.except)
+    const privilege = star.inserts ? 'INSERT' : 'UPDATE'
+    for (const { field } of made) table.use?.column(privilege, columnKey(field))
     return { match, condition, action: star.inserts ? ACTION.insert : ACTION.update, values }
   }
   const unchanged = (): string[] => columns.map((column, i) => stored(context.oldOf(i), column))
@@ -302,6 +308,7 @@ function analyzeClause(analysis: Analysis, fields: Node, context: ClauseContext)
       return { match, condition, action: ACTION.update, values, subqueries }
     }
     case 'CMD_DELETE':
+      table.use?.require('DELETE')
       return { match, condition, action: ACTION.delete, values: unchanged() }
     case 'CMD_INSERT':
       return {
@@ -326,11 +333,13 @@ function insertedValues(
     const target = nodeOf(node, 'ResTarget') ?? {}
     const location = typeof target.location === 'number' ? target.location : 0
     return analysis.located(location, () =>
-      targetColumn(columns, assignedName(analysis, target, alias), table),
+      targetColumn(columns, assignedName(analysis, target, alias), table.name),
     )
   })
   const values = listOf(fields.values)
   const given = targets.length > 0 ? targets : columns.slice(0, values.length)
+  table.use?.require('INSERT')
+  for (const { field } of given) table.use?.column('INSERT', columnKey(field))
   if (values.length > (targets.length > 0 ? targets.length : columns.length)) {
     throw new SqlError(SqlState.syntaxError, 'INSERT has more expressions than target columns')
   }
@@ -386,6 +395,15 @@ function starValues(
     }
     return assign(analysis, expression(found.column.sql, found.column.type, []), column).sql
   })
+}
+
+/** The columns that a star clause gives values. */
+function without(
+  columns: readonly TargetColumn[],
+  except: readonly string[],
+): readonly TargetColumn[] {
+  const names = new Set(except.map((name) => name.toLowerCase()))
+  return columns.filter(({ field }) => !names.has(field.name.toLowerCase()))
 }
 
 function sourceColumn(columns: readonly NamedColumn[], name: string): NamedColumn | undefined {

@@ -2,7 +2,7 @@
 
 import { LRUCache } from 'lru-cache'
 import { Oid, pgType, type PgType } from '../catalog/pg-types.js'
-import type { Catalog, Relation as LakeRelation, TableName } from '../catalog/catalog.js'
+import type { Catalog, Relation as LakeRelation, TableName, View } from '../catalog/catalog.js'
 import type { Cancellation } from '../storage/cancellation.js'
 import { type EngineColumn, type EngineConnection, quoteIdentifier } from '../storage/engine.js'
 import { type EngineType, printEngineType } from '../storage/engine-type.js'
@@ -15,6 +15,7 @@ import { emptyRelation } from '../storage/scan-relation.js'
 import { engineTypeOf } from '../storage/schema.js'
 import type { Snapshot } from '../storage/snapshot.js'
 import { versionAt } from '../storage/snapshot.js'
+import { type AccessControl, UNRESTRICTED, useOfTable } from './access-control.js'
 import {
   Analysis,
   type AnalysisHost,
@@ -43,6 +44,7 @@ import { isArrayOid, numericType, type SqlType, sqlType, typeOfEngine } from './
 import { kindOf, listOf, type Node, nodeOf, walk } from './syntax-tree.js'
 import { changeBounds, changedTableName, openTableChanges } from './table-changes.js'
 import { tablePredicates } from './table-predicates.js'
+import { TableUse } from './table-use.js'
 import { collectTableReferences, type TableReference } from './table-references.js'
 import type { TransactionBlock } from './transaction-block.js'
 import { requirePlainTravel } from './travel-expression.js'
@@ -55,6 +57,8 @@ export interface QueryContext {
   readonly block: TransactionBlock
   /** The names as the block sees them. */
   readonly catalog: Catalog
+  /** What the session's role may do. */
+  readonly access: AccessControl
   readonly searchPath: readonly string[]
   readonly inputStyle: InputStyle
   /** The session's temporary table of that name, or undefined. */
@@ -92,6 +96,9 @@ export interface ScannedTable {
   /** Files that its own conditions left, where keys of other tables left fewer. */
   readonly filesBeforeJoinKeys?: number | undefined
 }
+
+/** Where names are looked for by views that do not tell, if they are not their reader's own. */
+const DEFAULT_SEARCH_PATH: readonly string[] = ['public', 'silver', 'gold', 'bronze']
 
 /** Views inside views, at most. */
 const VIEW_DEPTH_MAX = 32
@@ -346,7 +353,7 @@ export async function analyzePlan<Q extends AnalyzedQuery>(
     statement,
     run,
     parameterTypes(oids, values),
-    0,
+    await readerOf(context),
     build,
   )
   run.shared.roots.push(query.levels)
@@ -370,7 +377,7 @@ function newRun(
     connection,
     values,
     executing,
-    shared: { nextName: 1, roots: [], commonTables: new Map() },
+    shared: { nextName: 1, roots: [], commonTables: new Map(), uses: new Set() },
     tables: [],
   }
 }
@@ -418,11 +425,12 @@ async function analyzeStatement<Q extends AnalyzedQuery>(
   statement: ParsedStatement,
   run: AnalysisRun,
   parameterType: (n: number) => SqlType | undefined,
-  depth: number,
+  reader: Reader,
   build: (analysis: Analysis) => Q,
 ): Promise<{ readonly query: Q; readonly analysis: Analysis }> {
   const { tree } = statement
   if (tree === null) throw new SqlError(SqlState.syntaxError, 'not a query')
+  const { depth } = reader
   const source = new SourceText(statement.text)
   const relations = new Map<Node, Relation | undefined>()
   const layers = await run.context.catalog.layers()
@@ -445,11 +453,12 @@ async function analyzeStatement<Q extends AnalyzedQuery>(
     try {
       const relation =
         changes === undefined
-          ? await resolve(reference, run, depth)
+          ? await resolve(reference, run, reader)
           : await changesRelation(
               reference,
               await analyzing((analysis) => changeBounds(analysis, changes)),
               run,
+              reader,
             )
       relations.set(reference.node, relation)
     } catch (thrown) {
@@ -527,12 +536,46 @@ async function engineRelation(
         travel: statement.travels.find((travel) => travel.nameStart === start),
       },
       run,
-      0,
+      await readerOf(run.context),
     )
+    // Which columns DuckDB's words read is not known here.
+    if (found !== undefined && found.kind !== 'temporary') found.use.wholeRow()
     return found
   } catch (thrown) {
     throw thrown instanceof SqlError && thrown.position === undefined ? thrown.at(at) : thrown
   }
+}
+
+/** As whom, and along which path, the relations of a statement or of a view inside it are found. */
+interface Reader {
+  /** Number of the role whose privileges count. */
+  readonly user: number
+  readonly searchPath: readonly string[]
+  /** How many views deep. */
+  readonly depth: number
+}
+
+async function readerOf({ access, searchPath }: QueryContext): Promise<Reader> {
+  return { user: await access.user(), searchPath, depth: 0 }
+}
+
+/**
+ * As whom the tables of a view are read: its owner, unless it says that it is whoever reads it.
+ *
+ * Its names are those it had when it was made: no search path of a reader's may put others there.
+ */
+async function readerInside(
+  view: View,
+  outer: Reader,
+  { access, catalog }: QueryContext,
+): Promise<Reader> {
+  const { layer, name, searchPath, securityInvoker } = view
+  const depth = outer.depth + 1
+  const found = (await catalog.access()).of({ kind: 'view', layer, name })
+  const user = securityInvoker === true ? outer.user : found.owner
+  if (searchPath !== undefined) return { user, searchPath, depth }
+  const isTrusted = access.isUnlimited || user === outer.user
+  return { user, searchPath: isTrusted ? outer.searchPath : DEFAULT_SEARCH_PATH, depth }
 }
 
 function crossDatabase({ schema, name }: TableReference, database: string): SqlError {
@@ -546,11 +589,13 @@ function crossDatabase({ schema, name }: TableReference, database: string): SqlE
 async function resolve(
   reference: TableReference,
   run: AnalysisRun,
-  depth: number,
+  reader: Reader,
 ): Promise<Relation | undefined> {
   const { schema, name } = reference
   const { context } = run
-  if (schema === undefined || schema.startsWith('pg_temp')) {
+  const { depth, searchPath } = reader
+  // A view says nothing of tables that its reader has made for himself.
+  if (depth === 0 && (schema === undefined || schema.startsWith('pg_temp'))) {
     const temporary = context.temporaryTable(name)
     if (temporary !== undefined) return { kind: 'temporary', name, ...temporary }
   }
@@ -561,12 +606,15 @@ async function resolve(
     throw crossDatabase(reference, database)
   }
   const parts = schema === undefined ? [name] : [schema, name]
-  for (const layer of schema === undefined ? context.searchPath : [schema]) {
+  for (const layer of schema === undefined ? searchPath : [schema]) {
     const created = context.block.createdTable(layer, name)
-    if (created !== undefined) return tableRelation(created, reference, run)
+    if (created !== undefined) return tableRelation(created, reference, run, reader)
   }
-  const found = await findRelation(parts, reference, context)
-  if (found === null) return sequenceRelation(parts, context)
+  const found = await findRelation(parts, reference, context, reader)
+  if (found === null) {
+    // Sequences have no privileges of their own, so they are for superusers alone.
+    return (await context.access.isSuperuser()) ? sequenceRelation(parts, context) : undefined
+  }
   if (found.kind === 'view') {
     if (reference.travel !== undefined) {
       throw new SqlError(SqlState.featureNotSupported, `view "${name}" has no versions`, {
@@ -581,21 +629,36 @@ async function resolve(
     }
     const [view] = parseStatements(found.view.definition)
     if (view === undefined) throw new SqlError(SqlState.dataCorrupted, `view "${name}" is empty`)
-    const { query } = await analyzeStatement(view, run, () => undefined, depth + 1, selectOf(view))
+    const inside = await readerInside(found.view, reader, context)
+    const before = new Set(run.shared.uses)
+    const { query } = await analyzeStatement(view, run, () => undefined, inside, selectOf(view))
     const viewName = `${found.view.layer}.${found.view.name}`
     const columns = columnsOfView(viewName, found.view.columns, query.columns)
-    return { kind: 'view', name: viewName, query: { ...query, columns }, columnNames: [] }
+    const object = { kind: 'view', layer: found.view.layer, name: found.view.name } as const
+    const keys = columns.map((column) => column.name)
+    const relation = { object, kind: 'view', name: found.view.name, columns: keys } as const
+    const use = new TableUse(relation, reader.user, 'SELECT')
+    const within = [...run.shared.uses].filter((one) => !before.has(one))
+    // As in PostgreSQL, the view is asked about before what is inside of it.
+    for (const one of within) run.shared.uses.delete(one)
+    for (const one of [use, ...within]) run.shared.uses.add(one)
+    return { kind: 'view', name: viewName, query: { ...query, columns }, columnNames: [], use }
   }
-  return tableRelation(found.table, reference, run)
+  return tableRelation(found.table, reference, run, reader)
 }
 
 /** What a name stands for, at the moment the session is pinned to; 42P01 for what came later. */
 async function findRelation(
   name: readonly string[],
   { travel }: TableReference,
-  { catalog, gateway, block, searchPath }: QueryContext,
+  { catalog, gateway, block, access }: QueryContext,
+  { depth, searchPath }: Reader,
 ): Promise<LakeRelation | null> {
-  const found = await catalog.resolve(name, searchPath)
+  // Which layers may be used was asked when a view was made.
+  const found =
+    depth === 0
+      ? await access.resolve(catalog, name, searchPath)
+      : await catalog.resolve(name, searchPath)
   if (found !== null || block.past === undefined) return found
   const now = await gateway.catalog.resolve(name, searchPath)
   // A table's own time travel says itself when it is meant.
@@ -653,6 +716,7 @@ async function tableRelation(
   table: TableName,
   reference: TableReference,
   run: AnalysisRun,
+  reader: Reader,
 ): Promise<Relation> {
   const snapshot = await snapshotFor(table, reference, run)
   const id = run.tables.push({ name: table, snapshot }) - 1
@@ -660,7 +724,9 @@ async function tableRelation(
     name: field.name,
     type: typeOfEngine(engineTypeOf(field.type)),
   }))
-  return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id }
+  const use = useOfTable(table, snapshot, reader.user, ['SELECT'])
+  run.shared.uses.add(use)
+  return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id, use }
 }
 
 /** What a call of table_changes() gives, or undefined when it names no relation. */
@@ -668,9 +734,11 @@ async function changesRelation(
   reference: TableReference,
   bounds: ReturnType<typeof changeBounds>,
   run: AnalysisRun,
+  reader: Reader,
 ): Promise<Relation | undefined> {
   const { schema, name, changes = {} } = reference
-  const { gateway, block, catalog, searchPath } = run.context
+  const { gateway, block, catalog, access } = run.context
+  const { searchPath } = reader
   const { connection, values, executing } = run
   const [database] = changedTableName(changes).slice(0, -2)
   if (database !== undefined && database !== gateway.database) {
@@ -678,8 +746,10 @@ async function changesRelation(
   }
   const { table, snapshot } = await findTarget(
     { relname: name, ...(schema === undefined ? {} : { schemaname: schema }) },
-    { gateway, block, catalog, searchPath },
+    // Which layers may be used was asked when a view was made.
+    { gateway, block, catalog, searchPath, access: reader.depth === 0 ? access : UNRESTRICTED },
     undefined,
+    'nothing',
     (view) => `"${view}" is not a table`,
   )
   const feed = await openTableChanges(
@@ -693,7 +763,11 @@ async function changesRelation(
     name: field.name,
     type: typeOfEngine(engineTypeOf(field.type)),
   }))
-  return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id }
+  // Rows that are gone, and columns that were, are among them: all that the table has and had.
+  const use = useOfTable(table, snapshot, reader.user, ['SELECT'])
+  use.wholeRow()
+  run.shared.uses.add(use)
+  return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id, use }
 }
 
 /** The statement's text over the files it must read. */
@@ -716,7 +790,8 @@ export async function scanText(
 }
 
 /**
- * What each table of an analysed statement reads, by relation id.
+ * What each table of an analysed statement reads, by relation id; 42501 when the session may not do
+ * what the statement does. No rows of the lake are read but through here.
  *
  * With `joinKeys` small tables are read beforehand for the keys that large ones are joined by.
  */
@@ -728,6 +803,7 @@ export async function relationTexts(
   { joinKeys = false }: { readonly joinKeys?: boolean } = {},
 ): Promise<{ readonly texts: readonly string[]; readonly scans: readonly ScannedTable[] }> {
   const { shared, tables } = analyzed
+  await context.access.check(shared.uses)
   const planned = new PlannedScans(tables, context.gateway.store, connection)
   const stated = analyzed.predicates?.(values)
   await planned.plan(new Map([...tablePredicates(shared.roots, values), ...(stated ?? [])]))

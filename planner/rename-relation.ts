@@ -31,7 +31,7 @@ export async function viewsNaming(
       const { schema, name } = reference
       const named = await catalog.resolve(
         schema === undefined ? [name] : [schema, name],
-        context.searchPath,
+        view.searchPath ?? context.searchPath,
       )
       if (named !== null && identityOf(named) === identityOf(relation)) references.push(reference)
     }

@@ -7,7 +7,15 @@ import { settled } from './expression-types.js'
 import type { Analysis } from './analysis.js'
 import { outputName } from './output-names.js'
 import { ACTION, ACTION_COLUMN, type Side } from './row-change.js'
-import { findRange, type NamedColumn, type Range, type RangeColumn, Scope } from './scope.js'
+import {
+  findRange,
+  type NamedColumn,
+  passedOn,
+  type Range,
+  type RangeColumn,
+  Scope,
+  watchedColumn,
+} from './scope.js'
 import { listOf, type Node, nodeOf, stringOf } from './syntax-tree.js'
 import { expression, locationOf, type TypedExpression } from './typed-expression.js'
 
@@ -89,7 +97,8 @@ function versionRange(side: Side, alias: string, textOf: (sql: string) => string
   const columns: RangeColumn[] = []
   const range: Range = { alias, schema: undefined, columns, relation: undefined, nullable: true }
   for (const { name, column } of side.columns) {
-    columns.push({ name, type: column.type, sql: textOf(column.sql), range })
+    const { type, used } = column
+    columns.push(watchedColumn({ name, type, range }, textOf(passedOn(column)), used))
   }
   return range
 }

@@ -23,6 +23,7 @@ export function rowChangeKind(
       return {
         operation: 'MERGE',
         command: 'MERGE',
+        privileges: [],
         plan: (analysis, table, snapshot) =>
           planMerge(analysis, fields, table, snapshot, {
             stars: statement.mergeStars,
@@ -34,6 +35,7 @@ export function rowChangeKind(
       return {
         operation: 'MERGE',
         command: 'INSERT',
+        privileges: ['INSERT'],
         plan: (analysis, table, snapshot) => planUpsert(analysis, fields, table, snapshot),
       }
     default:
@@ -45,6 +47,7 @@ function update(kind: 'UPDATE' | 'DELETE', fields: Node): RowChangeKind {
   return {
     operation: kind,
     command: kind,
+    privileges: [kind],
     plan: (analysis, table, snapshot) => planRowUpdate(analysis, fields, kind, table, snapshot),
   }
 }

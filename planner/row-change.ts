@@ -1,6 +1,6 @@
 /** RowChange: what a statement does to single rows of a lake table, planned as one query. */
 
-import type { TableName } from '../catalog/catalog.js'
+import type { Privilege } from '../catalog/privilege.js'
 import { quoteIdentifier } from '../storage/engine.js'
 import { printEngineType } from '../storage/engine-type.js'
 import type { IdentityColumn } from '../storage/identity-column.js'
@@ -10,10 +10,25 @@ import type { Snapshot } from '../storage/snapshot.js'
 import { type Analysis, type AnalyzedQuery, markerOf } from './analysis.js'
 import type { FromItem } from './analyze-from.js'
 import type { DrawnIdentity } from './identity-draws.js'
-import { type NamedColumn, type Range, type RangeColumn, Scope } from './scope.js'
+import {
+  type NamedColumn,
+  passedOn,
+  type Range,
+  type RangeColumn,
+  Scope,
+  watchedColumn,
+} from './scope.js'
 import type { KeyEquality } from './table-predicates.js'
+import type { TableUse } from './table-use.js'
 import { type TargetColumn, targetScope } from './target-table.js'
 import type { TypedExpression } from './typed-expression.js'
+
+/** A table that a statement changes; a temporary one is used without privileges. */
+export interface ChangedTable {
+  readonly layer: string
+  readonly name: string
+  readonly use?: TableUse
+}
 
 /** Stands for the changed table in the texts of a plan: no relation of a query has this number. */
 export const TARGET = 1_000_000
@@ -74,7 +89,9 @@ export interface RowChangeKind {
   readonly operation: 'UPDATE' | 'DELETE' | 'MERGE'
   /** In PostgreSQL's words. */
   readonly command: 'UPDATE' | 'DELETE' | 'MERGE' | 'INSERT'
-  readonly plan: (analysis: Analysis, table: TableName, snapshot: Snapshot) => RowChangePlan
+  /** What must be held of the table whatever the statement's clauses say. */
+  readonly privileges: readonly Privilege[]
+  readonly plan: (analysis: Analysis, table: ChangedTable, snapshot: Snapshot) => RowChangePlan
 }
 
 /** The command tag: `UPDATE 3`, `INSERT 0 3`. */
@@ -110,7 +127,8 @@ export function project(side: Side, alias: string, prefix: string): ProjectedSid
     const columns: RangeColumn[] = []
     const made: Range = { ...range, relation: undefined, columns }
     for (const column of range.columns) {
-      const copy = { name: column.name, type: column.type, sql: take(column.sql), range: made }
+      const { name, type, used } = column
+      const copy = watchedColumn({ name, type, range: made }, take(passedOn(column)), used)
       columns.push(copy)
       moved.set(column, copy)
     }
@@ -120,8 +138,9 @@ export function project(side: Side, alias: string, prefix: string): ProjectedSid
     const copy = moved.get(column)
     if (merged === undefined && copy !== undefined) return { name, column: copy }
     const { range } = copy ?? column
-    const value = merged ?? column
-    return { name, column: { name, type: value.type, sql: take(value.sql), range } }
+    const type = (merged ?? column).type
+    const sql = take(merged?.sql ?? passedOn(column))
+    return { name, column: watchedColumn({ name, type, range }, sql, column.used) }
   })
   return { ranges, columns, items, names }
 }
@@ -136,7 +155,10 @@ export function renamed(side: Side, alias: string): Range {
     relation: undefined,
     nullable: true,
   }
-  for (const { name, column } of side.columns) columns.push({ ...column, name, range })
+  for (const { name, column } of side.columns) {
+    const { type, used } = column
+    columns.push(watchedColumn({ name, type, range }, passedOn(column), used))
+  }
   return range
 }
 
@@ -163,9 +185,10 @@ export function targetSide(
   columns: readonly TargetColumn[],
   name: string,
   schema: string | undefined,
+  use: TableUse | undefined,
 ): TargetSide {
   const alias = analysis.fresh('t')
-  const { scope, range } = targetScope(columns, name, schema, alias, TARGET)
+  const { scope, range } = targetScope(columns, name, schema, alias, TARGET, use)
   return {
     sql: `${markerOf(TARGET)} AS ${alias}`,
     ranges: scope.ranges,
@@ -222,8 +245,9 @@ export function returnedSide(
   name: string,
   schema: string | undefined,
   alias: string,
+  use?: TableUse,
 ): Side & { readonly range: Range } {
-  const { scope, range } = targetScope(columns, name, schema, alias, undefined)
+  const { scope, range } = targetScope(columns, name, schema, alias, undefined, use)
   return { ranges: scope.ranges, columns: scope.columns, range }
 }
 

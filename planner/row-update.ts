@@ -1,6 +1,5 @@
 /** RowUpdate: UPDATE and DELETE of a lake table, planned as a RowChange. */
 
-import type { TableName } from '../catalog/catalog.js'
 import { quoteIdentifier } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { FILE_COLUMN, ROW_COLUMN } from '../storage/scan-relation.js'
@@ -18,6 +17,7 @@ import { analyzeReturning, returningNodes } from './returning.js'
 import {
   ACTION,
   ACTION_COLUMN,
+  type ChangedTable,
   materialised,
   namesOfTarget,
   project,
@@ -34,6 +34,7 @@ import { analyzeRowSubquery, type RowSubquery, withRowSubqueries } from './row-s
 import { Scope } from './scope.js'
 import { listOf, type Node, nodeOf, stringOf } from './syntax-tree.js'
 import { keyEqualities } from './table-predicates.js'
+import { columnKey } from './table-use.js'
 import {
   assign,
   checkedRows,
@@ -49,14 +50,17 @@ export function planRowUpdate(
   analysis: Analysis,
   fields: Node,
   kind: 'UPDATE' | 'DELETE',
-  table: Pick<TableName, 'layer' | 'name'>,
+  table: ChangedTable,
   snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
 ): RowChangePlan {
+  const { use } = table
   const columns = targetColumns(snapshot.schema)
+  use?.require(kind)
+  if (use !== undefined) analysis.uses.add(use)
   const outer = new Scope(undefined)
   const withSql = analyzeWith(analysis, fields.withClause as Node | undefined, outer).sql
   const { name, schema } = namesOfTarget(fields.relation as Node, table)
-  const target = targetSide(analysis, columns, name, schema)
+  const target = targetSide(analysis, columns, name, schema, use)
   const items = analyzeFrom(
     analysis,
     listOf(kind === 'UPDATE' ? fields.fromClause : fields.usingClause),
@@ -128,7 +132,7 @@ export function planRowUpdate(
       analysis,
       listOf(fields.targetList),
       columns,
-      table.name,
+      table,
       name,
       scopeOf(outer, old, joined),
       row,
@@ -153,7 +157,7 @@ export function planRowUpdate(
     )
   }
   const alias = analysis.fresh('r')
-  const now = returnedSide(columns, name, schema, alias)
+  const now = returnedSide(columns, name, schema, alias, use)
   return {
     sql: withSql + sql,
     withSql,
@@ -217,7 +221,7 @@ export function analyzeAssignments(
   analysis: Analysis,
   nodes: readonly Node[],
   columns: readonly TargetColumn[],
-  table: string,
+  table: ChangedTable,
   alias: string,
   scope: Scope,
   row: string,
@@ -230,8 +234,9 @@ export function analyzeAssignments(
     const target = nodeOf(node, 'ResTarget') ?? {}
     const location = typeof target.location === 'number' ? target.location : 0
     const column = analysis.located(location, () =>
-      targetColumn(columns, assignedName(analysis, target, alias), table),
+      targetColumn(columns, assignedName(analysis, target, alias), table.name),
     )
+    table.use?.column('UPDATE', columnKey(column.field))
     if (changed.has(column)) {
       throw analysis.error(
         SqlState.syntaxError,

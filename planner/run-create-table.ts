@@ -96,7 +96,7 @@ export async function runCreateTable(
   for (const name of definition.widened) {
     notice(`identity column "${name}" is stored as bigint: Delta counts in 64 bits`)
   }
-  const { change, more } = beginTable(context, place, made)
+  const { change, more } = await beginTable(context, place, made)
   const operation = existing === null ? 'CREATE TABLE' : 'CREATE OR REPLACE TABLE'
   change.apply({ ...more, operation, parameters: parametersOf(made) })
   return done
@@ -219,6 +219,7 @@ async function sourceOf(
     range ?? { relname, ...(schemaname === undefined ? {} : { schemaname }) },
     context,
     range === undefined ? undefined : start,
+    ['SELECT'],
     (view) => `LIKE with view "${view}" is not supported`,
   )
   return snapshot
@@ -278,8 +279,15 @@ export async function placeOf(
 ): Promise<Place> {
   const { store, snapshots } = context.gateway
   const { catalog } = context
-  const layer =
-    typeof range.schemaname === 'string' ? range.schemaname : (context.searchPath[0] ?? 'public')
+  const { access, searchPath } = context
+  const schema = typeof range.schemaname === 'string' ? range.schemaname : undefined
+  const layer = await access.creationLayer(catalog, schema, searchPath)
+  if (lake.location !== undefined) {
+    await access.requireSuperuser(
+      'permission denied to create a table with LOCATION',
+      'Only superusers may say where a table lies.',
+    )
+  }
   const name = String(range.relname)
   if (!(await catalog.layers()).includes(layer)) {
     throw new SqlError(SqlState.invalidSchemaName, `schema "${layer}" does not exist`)
@@ -294,6 +302,7 @@ export async function placeOf(
   }
   const known = created ?? (found?.kind === 'table' ? found.table : undefined)
   if (known !== undefined && lake.orReplace) {
+    await access.requireOwner({ kind: 'table', table: known })
     if (lake.location !== undefined && folderOf(lake.location, store.root) !== known.path) {
       throw notSupported('moving a table to another location')
     }
@@ -388,11 +397,17 @@ async function registerFound(
  * A table that is replaced, or was dropped, leaves its log: the new one is the next version of it.
  * One that is replaced keeps its id, so that readers know it for the same.
  */
-export function beginTable(
+export async function beginTable(
   context: QueryContext,
   { table, existing, base, registration }: Place,
   made: NewTable,
-): { readonly change: TableChange; readonly more: Partial<StatementChange> } {
+): Promise<{ readonly change: TableChange; readonly more: Partial<StatementChange> }> {
+  const owner = existing === null ? await context.access.owner() : undefined
+  if (owner !== undefined) {
+    // Of a table that does not come to be, an owner means nothing.
+    const id = made.metadata.id
+    await context.gateway.catalog.ownTables([{ table, id, owner }])
+  }
   const change = context.block.changing(table, 'CREATE TABLE', () => {
     const isNew = existing === null ? made : null
     return new TableChange(table, base, isNew, registration)
@@ -531,12 +546,12 @@ export async function runCreateTableAs(
       const operation = `${words} AS SELECT`
       const parameters = parametersOf(made)
       if (into.skipData === true) {
-        const { change, more } = beginTable(context, place, made)
+        const { change, more } = await beginTable(context, place, made)
         change.apply({ ...more, operation, parameters })
         return command('CREATE TABLE AS')
       }
       const { sql, values: bound } = await scanText(analyzed, values, context, connection)
-      const { change, more } = beginTable(context, place, made)
+      const { change, more } = await beginTable(context, place, made)
       const written = await writeDataFiles(context.gateway.store, connection, made, {
         query: renamed(sql, analyzed.query, fields),
         values: bound,

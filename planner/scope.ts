@@ -8,11 +8,46 @@ import type { TypedExpression } from './typed-expression.js'
 export interface RangeColumn {
   readonly name: string
   readonly type: SqlType
-  /** DuckDB text that reads it, qualified with the range's engine alias. */
+  /**
+   * DuckDB text that reads it, qualified with the range's engine alias. Asking for it counts as
+   * reading the column, for which a privilege is needed; `passedOn` does not.
+   */
   readonly sql: string
   readonly range: Range
+  /** Notes that the column is read. */
+  readonly used?: (() => void) | undefined
+  /** The text, for `passedOn`. */
+  readonly plainSql?: string
   /** What computes it, where the range is a query whose inside is known: for pruning. */
   readonly source?: TypedExpression | undefined
+}
+
+/** A column that notes when its text is asked for. */
+export function watchedColumn(
+  column: Pick<RangeColumn, 'name' | 'type' | 'range' | 'source'>,
+  sql: string,
+  used: (() => void) | undefined,
+): RangeColumn {
+  const { name, type, range, source } = column
+  const own = source === undefined ? {} : { source }
+  if (used === undefined) return { name, type, sql, range, ...own }
+  return {
+    name,
+    type,
+    range,
+    ...own,
+    used,
+    plainSql: sql,
+    get sql(): string {
+      used()
+      return sql
+    },
+  }
+}
+
+/** The text of a column, for another one that stands for it and is watched in its place. */
+export function passedOn(column: RangeColumn): string {
+  return column.plainSql ?? column.sql
 }
 
 /** An item of FROM: a table, a subquery, a function, a CTE. */

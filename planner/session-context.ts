@@ -1,11 +1,13 @@
 /** SessionContext: the state of one session, as its statements see and change it. */
 
 import type { Catalog } from '../catalog/catalog.js'
+import { BOOTSTRAP_ID, BOOTSTRAP_NAME, type Role } from '../catalog/role.js'
 import { Settings } from '../catalog/settings.js'
 import type { Cancellation } from '../storage/cancellation.js'
 import type { EngineValue } from '../storage/engine-value.js'
 import { assert, SqlError, SqlState } from '../storage/errors.js'
 import type { DeletionPolicy } from '../storage/file-fate.js'
+import { AccessControl } from './access-control.js'
 import { SessionLocks } from './advisory-locks.js'
 import { BoundPortals } from './bound-portals.js'
 import { type CatalogSession, catalogRows } from './catalog-query.js'
@@ -24,6 +26,7 @@ import type { OutputStyle } from './result.js'
 import type { SessionEvents, StatementDescription } from './session.js'
 import { type ClientEnds, NO_CLIENT, SessionActivity } from './session-activity.js'
 import { sessionFunction } from './session-function.js'
+import { isRoleSetting } from './session-role.js'
 import type { ApplicationTransaction } from './table-change.js'
 import { TemporaryTables } from './temporary-tables.js'
 import { TransactionBlock } from './transaction-block.js'
@@ -32,7 +35,12 @@ import { TransactionBlock } from './transaction-block.js'
 export interface SessionOptions {
   readonly gateway: Gateway
   readonly user: string
+  /** The role that `user` is; another one only where everybody is trusted to be the superuser. */
+  readonly login?: Pick<Role, 'id' | 'name'>
   readonly events: SessionEvents
+  readonly isSuperuser?: boolean
+  /** What ALTER ROLE … SET says; values that are not taken are passed over. */
+  readonly roleSettings?: readonly (readonly [string, string])[]
   /** Settings out of the startup message. */
   readonly settings: readonly (readonly [string, string])[]
   /** The ends of its connection. */
@@ -56,6 +64,8 @@ export interface StatementDispatch {
 export class SessionContext {
   readonly gateway: Gateway
   readonly user: string
+  /** The role that logged in. */
+  readonly login: Pick<Role, 'id' | 'name'>
   readonly processId: number
   readonly client: ClientEnds
   readonly activity: SessionActivity = new SessionActivity()
@@ -66,6 +76,8 @@ export class SessionContext {
   readonly cursors: Cursors = new Cursors()
   readonly temporary: TemporaryTables
   readonly channels: Channels
+  /** What the session's role may do. */
+  readonly access: AccessControl
   readonly locks: SessionLocks
   readonly dispatch: StatementDispatch
   readonly #events: SessionEvents
@@ -75,15 +87,26 @@ export class SessionContext {
     const { gateway, user, events } = options
     this.gateway = gateway
     this.user = user
+    this.login = options.login ?? { id: BOOTSTRAP_ID, name: BOOTSTRAP_NAME }
     this.processId = processId
     this.client = options.client ?? NO_CLIENT
     this.dispatch = dispatch
     this.#events = events
     this.settings = new Settings((name, value) => events.parameterStatus(name, value))
     this.settings.setDefault('session_authorization', user)
+    this.settings.setSuperuser(options.isSuperuser ?? true)
+    for (const [name, value] of options.roleSettings ?? []) {
+      try {
+        this.settings.setDefault(name, value)
+      } catch (thrown) {
+        if (!(thrown instanceof SqlError)) throw thrown
+      }
+    }
     // The moment is read in the zone that the other settings name.
     const isPast = (name: string): boolean => name.toLowerCase() === AS_OF
     for (const [name, value] of options.settings) {
+      // As whom a session acts is for SET to say, which knows who may.
+      if (isRoleSetting(name)) throw startupRole(name)
       if (!isPast(name)) this.settings.setDefault(name, value)
     }
     for (const [name, value] of options.settings) {
@@ -91,6 +114,22 @@ export class SessionContext {
     }
     this.settings.markReported()
     this.pool = new EnginePool(gateway.engine, () => this.settings.get('timezone'))
+    const { name: login, id: loginId } = this.login
+    this.access = new AccessControl({
+      catalog: () => this.catalog,
+      login,
+      loginId,
+      sessionUser: () => {
+        const name = this.settings.get('session_authorization')
+        return name === user ? login : name
+      },
+      role: () => this.settings.get('role'),
+      isOwnTable: (path, id) => {
+        const change = this.#block?.changeOf(path)
+        if (change?.creates !== true) return false
+        return id === null || change.snapshot(gateway.store).metadata.id === id
+      },
+    })
     this.temporary = new TemporaryTables(this.pool, processId)
     this.locks = new SessionLocks(gateway.advisoryLocks, processId)
     this.channels = new Channels(gateway.notifications, processId, (one) =>
@@ -176,6 +215,27 @@ export class SessionContext {
     }
   }
 
+  /** The role whose privileges count, by its name. */
+  get currentUser(): string {
+    const role = this.settings.get('role')
+    return role === 'none' ? this.sessionUser : role
+  }
+
+  get sessionUser(): string {
+    return this.settings.get('session_authorization')
+  }
+
+  /** Tells the client and the settings whether the role is a superuser's, when it may have changed. */
+  async roleChanged(): Promise<void> {
+    try {
+      this.settings.setSuperuser(await this.access.isSuperuser())
+    } catch (thrown) {
+      // A role that is gone may do nothing; the next statement says so.
+      if (!(thrown instanceof SqlError)) throw thrown
+      this.settings.setSuperuser(false)
+    }
+  }
+
   get outputStyle(): OutputStyle {
     const [dateStyle, dateOrder] = this.settings.get('datestyle').split(', ')
     return {
@@ -197,6 +257,7 @@ export class SessionContext {
       pool: this.pool,
       block,
       catalog: block.catalog(this.gateway),
+      access: this.access,
       searchPath: this.settings.searchPath(),
       inputStyle: this.outputStyle,
       temporaryTable: (name) => this.temporary.relation(name),
@@ -251,6 +312,13 @@ export class SessionContext {
     await this.cursors.closeAll()
     await this.temporary.close().finally(() => this.pool.close())
   }
+}
+
+function startupRole(name: string): SqlError {
+  return new SqlError(
+    SqlState.cantChangeRuntimeParam,
+    `parameter "${name}" cannot be set at the start of a session`,
+  )
 }
 
 /** The transaction that `lakegate.txn_app_id` and `lakegate.txn_version` name; undefined without either. */

@@ -3,12 +3,15 @@
 import { SERVER_VERSION_TEXT } from '../catalog/server-version.js'
 import type { Settings } from '../catalog/settings.js'
 import { quoteLiteral } from '../storage/engine.js'
+import { notSupported } from './refusal.js'
+import { isRoleSetting } from './session-role.js'
 import { constantOf, type Node } from './syntax-tree.js'
 
 /** What the functions ask of their session. */
 export interface SessionFacts {
   readonly settings: Settings
-  readonly user: string
+  readonly currentUser: string
+  readonly sessionUser: string
   readonly processId: number
   readonly gateway: { readonly database: string }
 }
@@ -28,6 +31,9 @@ export function sessionFunction(
     case 'set_config': {
       const [setting, value, local] = args.map((arg) => constantOf(arg))
       if (typeof setting !== 'string' || value === undefined) return undefined
+      if (isRoleSetting(setting)) {
+        throw notSupported(`set_config of ${setting} inside of a larger query`)
+      }
       if (!executing) return 'NULL::VARCHAR'
       return quoteLiteral(
         settings.assign(setting, value === null ? null : String(value), local === true),
@@ -39,11 +45,12 @@ export function sessionFunction(
       if (constantOf(args[1]) === true && !settings.has(setting)) return 'NULL::VARCHAR'
       return quoteLiteral(settings.get(setting))
     }
-    case 'current_user':
     case 'session_user':
+      return quoteLiteral(session.sessionUser)
+    case 'current_user':
     case 'user':
     case 'current_role':
-      return quoteLiteral(session.user)
+      return quoteLiteral(session.currentUser)
     case 'current_database':
     case 'current_catalog':
       return quoteLiteral(session.gateway.database)

@@ -12,7 +12,7 @@ import {
   UNKNOWN,
 } from '../storage/predicate.js'
 import type { LevelCondition, LevelRange, QueryLevel } from './query-level.js'
-import type { Range, RangeColumn } from './scope.js'
+import { passedOn, type Range, type RangeColumn } from './scope.js'
 import { categoryOf, type SqlType } from './sql-type.js'
 import { anyPart, expression, sameEngineType, type TypedExpression } from './typed-expression.js'
 
@@ -118,13 +118,13 @@ export function keyEqualities(
 /** The equality of a column of a table with another range's column, if their values can bound it. */
 export function keyEquality(own: RangeColumn, other: RangeColumn): readonly KeyEquality[] {
   if (!KEY_TYPES.has(other.type.oid) || own.type.oid !== other.type.oid) return []
-  const value = expression(other.sql, other.type, [], -1, {
+  const value = expression(passedOn(other), other.type, [], -1, {
     kind: 'column',
     column: other,
     path: [],
     outer: false,
   })
-  return [{ term: { kind: 'column', path: [baseName(own.sql)] }, value }]
+  return [{ term: { kind: 'column', path: [baseName(passedOn(own))] }, value }]
 }
 
 /** Types whose least and greatest value bound all values as statistics do. */
@@ -152,7 +152,7 @@ function reworded(
     const isSame = output !== undefined && sameEngineType(output.type.engine, column.type.engine)
     return isSame && inner.passes(i) ? [{ column, output }] : []
   })
-  for (const { column, output } of passing) words.set(column.sql, output.sql)
+  for (const { column, output } of passing) words.set(passedOn(column), output.sql)
   // Literals and quoted names are walked over whole.
   const sql = condition.sql.replaceAll(
     /'(?:[^']|'')*'|(?:\w+\.)?"(?:[^"]|"")*"/g,
@@ -294,7 +294,7 @@ function termOf(value: TypedExpression, context: Context): Term | null {
   switch (shape.kind) {
     case 'column':
       return shape.column.range === context.range
-        ? { kind: 'column', path: [baseName(shape.column.sql), ...shape.path] }
+        ? { kind: 'column', path: [baseName(passedOn(shape.column)), ...shape.path] }
         : null
     case 'cast': {
       if (first === undefined) return null

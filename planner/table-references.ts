@@ -75,7 +75,11 @@ export function collectTableReferences(
         scope = new Set([...scope, names[i] ?? ''])
       }
     }
-    for (const [key, child] of Object.entries(node)) if (key !== 'withClause') visit(child, scope)
+    // FROM first: what is denied there is told before what subqueries of the select list read.
+    visit(node.fromClause, scope)
+    for (const [key, child] of Object.entries(node)) {
+      if (key !== 'withClause' && key !== 'fromClause') visit(child, scope)
+    }
   }
   visit(tree, new Set())
   return found

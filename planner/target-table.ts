@@ -12,10 +12,11 @@ import { plainPlace } from './expression-place.js'
 import type { Analysis } from './analysis.js'
 import { canonical, coerce } from './coercion.js'
 import { parseStatements } from './parse.js'
-import { type NamedColumn, type Range, type RangeColumn, Scope } from './scope.js'
+import { type NamedColumn, type Range, type RangeColumn, Scope, watchedColumn } from './scope.js'
 import { isCanonical, type SqlType, sqlType, typeName, typeOfEngine } from './sql-type.js'
 import { listOf, type Node, nodeOf } from './syntax-tree.js'
 import { storedValue, tableCondition } from './table-expression.js'
+import { columnKey, type TableUse } from './table-use.js'
 import { expression, type TypedExpression } from './typed-expression.js'
 
 /** As errors name what computes a generated column. */
@@ -140,16 +141,15 @@ export function targetScope(
   schema: string | undefined,
   engineAlias: string,
   relation: number | undefined,
+  use?: TableUse,
 ): { readonly scope: Scope; readonly range: Range } {
   const made: RangeColumn[] = []
   const range: Range = { alias: name, schema, columns: made, relation, nullable: false }
   for (const { field, readType } of columns) {
-    made.push({
-      name: field.name,
-      type: readType ?? typeOfEngine(engineTypeOf(field.type)),
-      sql: `${engineAlias}.${quoteIdentifier(field.name)}`,
-      range,
-    })
+    const type = readType ?? typeOfEngine(engineTypeOf(field.type))
+    const sql = `${engineAlias}.${quoteIdentifier(field.name)}`
+    const used = use === undefined ? undefined : () => use.column('SELECT', columnKey(field))
+    made.push(watchedColumn({ name: field.name, type, range }, sql, used))
   }
   const scope = new Scope(undefined)
   scope.ranges = [range]

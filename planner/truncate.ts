@@ -17,7 +17,7 @@ export async function runTruncate(
 ): Promise<Execution> {
   for (const relation of listOf(fields.relations)) {
     const range = nodeOf(relation, 'RangeVar') ?? {}
-    const { table, snapshot } = await findTarget(range, context, statement.start)
+    const { table, snapshot } = await findTarget(range, context, statement.start, ['TRUNCATE'])
     const change = context.block.changing(
       table,
       'TRUNCATE TABLE',
@@ -35,7 +35,8 @@ export async function runDeleteAll(
   fields: Node,
   context: QueryContext,
 ): Promise<Execution> {
-  const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
+  const range = fields.relation as Node
+  const { table, snapshot } = await findTarget(range, context, statement.start, ['DELETE'])
   const change = context.block.changing(table, 'DELETE', () => new TableChange(table, snapshot))
   const files = [...snapshot.files]
   const counts = await context.pool.with((connection) =>

@@ -1,6 +1,5 @@
 /** Upsert: INSERT … ON CONFLICT into a lake table, planned as a RowChange. */
 
-import type { TableName } from '../catalog/catalog.js'
 import { quoteIdentifier } from '../storage/engine.js'
 import { SqlError, SqlState } from '../storage/errors.js'
 import { FILE_COLUMN, ROW_COLUMN } from '../storage/scan-relation.js'
@@ -14,6 +13,7 @@ import { analyzeReturning, returningNodes } from './returning.js'
 import {
   ACTION,
   ACTION_COLUMN,
+  type ChangedTable,
   namesOfTarget,
   PRESENT_COLUMN,
   project,
@@ -29,9 +29,10 @@ import {
 } from './row-change.js'
 import { withRowSubqueries } from './row-subquery.js'
 import { analyzeAssignments, type Assignments } from './row-update.js'
-import { Scope } from './scope.js'
+import { passedOn, Scope } from './scope.js'
 import { listOf, type Node, nodeOf } from './syntax-tree.js'
 import { type KeyEquality, keyEquality } from './table-predicates.js'
+import { columnKey } from './table-use.js'
 import { checkedRows, type TargetColumn, targetColumn, targetColumns } from './target-table.js'
 
 /**
@@ -42,13 +43,19 @@ import { checkedRows, type TargetColumn, targetColumn, targetColumns } from './t
 export function planUpsert(
   analysis: Analysis,
   fields: Node,
-  table: Pick<TableName, 'layer' | 'name'>,
+  table: ChangedTable,
   snapshot: Pick<Snapshot, 'metadata' | 'schema'>,
 ): RowChangePlan {
+  const { use } = table
   const columns = targetColumns(snapshot.schema)
   const clause = fields.onConflictClause as Node
   const updates = clause.action === 'ONCONFLICT_UPDATE'
   const keys = conflictKey(clause, snapshot, table.name, columns)
+  if (updates) use?.require('UPDATE')
+  // As in PostgreSQL, what the clause names is read, and the key that nobody named is not.
+  if (clause.infer !== undefined) {
+    for (const { field } of keys) use?.column('SELECT', columnKey(field))
+  }
   const outer = new Scope(undefined)
   const rows = planInsert(
     analysis,
@@ -62,7 +69,7 @@ export function planUpsert(
   // The rows that are to be inserted, complete and checked.
   const sourceAlias = analysis.fresh('s')
   const query = analysis.fresh('q')
-  const given = returnedSide(columns, 'excluded', undefined, query)
+  const given = returnedSide(columns, 'excluded', undefined, query, use)
   const excluded = project(given, sourceAlias, 'c')
   const nameOf = (side: { readonly names: readonly string[] }, column: TargetColumn): string =>
     side.names[columns.indexOf(column)] ?? ''
@@ -78,14 +85,15 @@ export function planUpsert(
   }
 
   const { name, schema } = namesOfTarget(fields.relation as Node, table)
-  const target = targetSide(analysis, columns, name, schema)
+  const target = targetSide(analysis, columns, name, schema, use)
   const equalities = keys.flatMap((key): readonly KeyEquality[] => {
     const at = columns.indexOf(key)
     const [mine, theirs] = [target.columns[at]?.column, excluded.columns[at]?.column]
     return mine === undefined || theirs === undefined ? [] : keyEquality(mine, theirs)
   })
   const on = keys.map((key) => {
-    const mine = target.columns[columns.indexOf(key)]?.column.sql ?? ''
+    const own = target.columns[columns.indexOf(key)]?.column
+    const mine = own === undefined ? '' : passedOn(own)
     return `${sourceAlias}.${nameOf(excluded, key)} = ${mine}`
   })
   const row = analysis.fresh('j')
@@ -101,7 +109,7 @@ export function planUpsert(
   )} FROM ${source.table} AS ${sourceAlias} LEFT JOIN ${target.sql} ON ${on.length === 0 ? 'false' : on.join(' AND ')}`
   const scope = scopeOf(outer, old, { ranges: [renamed(joined, 'excluded')], columns: [] })
   const { changed, subqueries }: Assignments = updates
-    ? analyzeAssignments(analysis, listOf(clause.targetList), columns, table.name, name, scope, row)
+    ? analyzeAssignments(analysis, listOf(clause.targetList), columns, table, name, scope, row)
     : { changed: new Map(), subqueries: [] }
   const isNew = `${row}.${ROW_COLUMN} IS NULL`
   const values = columns.map((column) => {
@@ -142,7 +150,7 @@ export function planUpsert(
     ...shown,
   ])
   const alias = analysis.fresh('r')
-  const now = returnedSide(columns, name, schema, alias)
+  const now = returnedSide(columns, name, schema, alias, use)
   const keyNames = keys.map((key) => nameOf(excluded, key))
   return {
     sql,

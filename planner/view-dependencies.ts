@@ -3,6 +3,7 @@
 import type { View } from '../catalog/catalog.js'
 import type { EngineConnection } from '../storage/engine.js'
 import { SqlError } from '../storage/errors.js'
+import { UNRESTRICTED } from './access-control.js'
 import { parseStatements } from './parse.js'
 import { analyze, type QueryContext } from './query.js'
 import { typeName } from './sql-type.js'
@@ -25,7 +26,10 @@ export async function viewsOver(
     try {
       const [statement] = parseStatements(view.definition)
       if (statement === undefined) continue
-      const analyzed = await analyze(statement, [], [], context, connection, false)
+      // What a view gives does not depend on who asks.
+      const searchPath = view.searchPath ?? context.searchPath
+      const inside = { ...context, searchPath, access: UNRESTRICTED }
+      const analyzed = await analyze(statement, [], [], inside, connection, false)
       if (!analyzed.tables.some(({ name }) => name.path === path)) continue
       const columns = analyzed.query.columns.map(({ name, type }) => `${name} ${typeName(type)}`)
       found.push({ view, shape: columns.join(', ') })

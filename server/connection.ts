@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Gateway } from '../planner/gateway.js'
+import type { Role } from '../catalog/role.js'
 import { GatewaySession } from '../planner/gateway-session.js'
 import type { CopyIn, Result, ResultColumn } from '../planner/result.js'
 import type { Session, SessionEvents } from '../planner/session.js'
@@ -17,7 +18,7 @@ import { type Config, isLoopback } from './config.js'
 import { CopyDecoder } from './copy-decoder.js'
 import { CopyEncoder } from './copy-encoder.js'
 import { CopySpool } from './copy-spool.js'
-import { type Credentials, SUPERUSER } from './credentials.js'
+import { type Credentials, type LoginMethod, mayConnect } from './credentials.js'
 import {
   type Fields,
   type FrontendMessage,
@@ -280,18 +281,20 @@ export class Connection {
     }
     this.#startupSettings = settingsOf(parameters)
     this.#database = parameters.get('database') || this.#user
-    const { credentials } = this.#context
-    if (credentials.trusting) {
-      if (!isLoopback(this.#socket.remoteAddress ?? '')) {
-        throw new SqlError(
-          SqlState.invalidAuthorizationSpecification,
-          'connections from other machines need a password to be set',
-          { severity: 'FATAL' },
-        )
-      }
-      await this.#begin()
+    const isNear = isLoopback(this.#socket.remoteAddress ?? '')
+    const method = await this.#context.credentials.methodOf(this.#user, isNear)
+    if (method.kind === 'refuse') {
+      throw new SqlError(
+        SqlState.invalidAuthorizationSpecification,
+        'connections from other machines need a password to be set',
+        { severity: 'FATAL' },
+      )
+    }
+    if (method.kind === 'trust') {
+      await this.#begin(method.role)
       return
     }
+    this.#method = method
     this.#phase = 'password'
     this.#reader.startupDone()
     const mechanisms =
@@ -301,6 +304,7 @@ export class Connection {
   }
 
   #database = ''
+  #method: Extract<LoginMethod, { kind: 'scram' }> | null = null
 
   async #startTls(answer: boolean): Promise<void> {
     const identity = await this.#context.tlsIdentity()
@@ -330,7 +334,8 @@ export class Connection {
       if (!plus && mechanism !== 'SCRAM-SHA-256') throw protocolViolation('unknown SASL mechanism')
       if (plus && this.#tlsHash === null) throw protocolViolation('channel binding needs TLS')
       const first = body.value()
-      const { verifier, known } = await this.#context.credentials.verifierOf(this.#user)
+      if (this.#method === null) throw protocolViolation('no method of authentication')
+      const { verifier, known } = this.#method
       this.#scram = new ScramExchange(verifier, known, plus, this.#tlsHash)
       this.#out.authentication(
         11,
@@ -341,18 +346,13 @@ export class Connection {
     }
     const last = this.#scram.final(body.rest().toString('utf8'), this.#user)
     this.#out.authentication(12, Buffer.from(last))
-    await this.#begin()
+    await this.#begin(this.#user)
   }
 
-  async #begin(): Promise<void> {
+  /** Begins the session of a client that has shown to be the role `login`. */
+  async #begin(login: string): Promise<void> {
     const { config, gateway } = this.#context
-    if (this.#user !== SUPERUSER && this.#context.credentials.trusting === false) {
-      throw new SqlError(
-        SqlState.invalidAuthorizationSpecification,
-        `role "${this.#user}" does not exist`,
-        { severity: 'FATAL' },
-      )
-    }
+    const role = await this.#requireLogin(login)
     if (this.#database !== config.database && this.#database !== this.#user) {
       throw new SqlError(
         SqlState.invalidCatalogName,
@@ -373,6 +373,9 @@ export class Connection {
       session = new GatewaySession({
         gateway,
         user: this.#user,
+        login: role,
+        isSuperuser: role.superuser,
+        roleSettings: Object.entries(role.settings),
         events: this.#events(),
         settings: this.#startupSettings,
         client: {
@@ -399,6 +402,35 @@ export class Connection {
     this.#out.backendKeyData(session.processId, secret)
     this.#out.readyForQuery('I')
     await this.#flush()
+  }
+
+  /** The role, which may log in now; FATAL 28000, 42501 and 53300 when it may not. */
+  async #requireLogin(login: string): Promise<Role> {
+    const { config, gateway } = this.#context
+    const refused = (sqlState: SqlState, message: string, detail?: string): SqlError =>
+      new SqlError(sqlState, message, { severity: 'FATAL', detail })
+    const access = await gateway.catalog.access()
+    const role = access.roles.named(login)
+    if (role === undefined) {
+      const message = `role "${login}" does not exist`
+      throw refused(SqlState.invalidAuthorizationSpecification, message)
+    }
+    if (!role.login) {
+      const message = `role "${login}" is not permitted to log in`
+      throw refused(SqlState.invalidAuthorizationSpecification, message)
+    }
+    if (!mayConnect(access, role)) {
+      throw refused(
+        SqlState.insufficientPrivilege,
+        `permission denied for database "${config.database}"`,
+        'User does not have CONNECT privilege.',
+      )
+    }
+    const open = [...gateway.sessions.values()].filter((one) => one.login === role.id).length
+    if (!role.superuser && role.connectionLimit >= 0 && open >= role.connectionLimit) {
+      throw refused(SqlState.tooManyConnections, `too many connections for role "${login}"`)
+    }
+    return role
   }
 
   #events(): SessionEvents {

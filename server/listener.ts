@@ -35,7 +35,7 @@ export async function listen(
   const context: ConnectionContext = {
     config,
     gateway,
-    credentials: await Credentials.of(config.password),
+    credentials: await Credentials.of(config.password, gateway.catalog),
     metrics,
     tlsIdentity: () =>
       (identity ??= given === null ? generateTlsIdentity() : Promise.resolve(given)),

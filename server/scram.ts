@@ -1,34 +1,8 @@
 /** SCRAM-SHA-256, and -PLUS with the certificate's hash, as PostgreSQL speaks it (RFC 5802, 7677, 5929). */
 
-import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
-import { promisify } from 'node:util'
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { ScramVerifier } from '../catalog/scram-verifier.js'
 import { SqlError, SqlState } from '../storage/errors.js'
-
-const derive = promisify(pbkdf2)
-const ITERATIONS = 4096
-
-/** What a server keeps of a password. */
-export interface ScramVerifier {
-  readonly salt: Buffer
-  readonly iterations: number
-  readonly storedKey: Buffer
-  readonly serverKey: Buffer
-}
-
-/** The verifier of `password`; the salt is random unless given. */
-export async function makeVerifier(
-  password: string,
-  salt: Buffer = randomBytes(16),
-): Promise<ScramVerifier> {
-  const salted = await derive(password.normalize('NFKC'), salt, ITERATIONS, 32, 'sha256')
-  const clientKey = hmac(salted, 'Client Key')
-  return {
-    salt,
-    iterations: ITERATIONS,
-    storedKey: createHash('sha256').update(clientKey).digest(),
-    serverKey: hmac(salted, 'Server Key'),
-  }
-}
 
 /** One exchange: `first` then `final`; a failure of either looks the same to the client. */
 export class ScramExchange {

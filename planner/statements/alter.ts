@@ -10,6 +10,8 @@ import { command } from '../ready-rows.js'
 import { notSupported, undefinedRelation } from '../refusal.js'
 import { renameRelation, viewsNaming } from '../rename-relation.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
+import { changeRelationOwner } from './owner.js'
+import { renameRole } from './role.js'
 import { listOf, namesOf, type Node, nodeOf, stringOf } from '../syntax-tree.js'
 import { findTarget } from '../write-target.js'
 import { temporaryTableNamed } from './temporary-table.js'
@@ -36,7 +38,7 @@ async function targetOf(
     throw notSupported('ALTER of temporary tables')
   }
   const context = session.queryContext()
-  const found = await session.catalog.resolve(name, context.searchPath)
+  const found = await session.access.resolve(session.catalog, name, context.searchPath)
   if (found?.kind === 'view') {
     throw new SqlError(
       SqlState.wrongObjectType,
@@ -45,7 +47,7 @@ async function targetOf(
     )
   }
   try {
-    return await findTarget(range, context, statement.start)
+    return await findTarget(range, context, statement.start, 'owner')
   } catch (thrown) {
     const isMissing = thrown instanceof SqlError && thrown.sqlState === SqlState.undefinedTable
     if (!isMissing || !missingOk) throw thrown
@@ -79,11 +81,21 @@ async function run(call: StatementCall, alteration: Alteration): Promise<void> {
 async function alterTable(call: StatementCall): Promise<Execution> {
   const { session, fields } = call
   const tag = fields.objtype === 'OBJECT_VIEW' ? 'ALTER VIEW' : 'ALTER TABLE'
-  if (fields.objtype !== 'OBJECT_TABLE') {
+  const isOwnerOnly = listOf(fields.cmds).every(
+    (node) => nodeOf(node, 'AlterTableCmd')?.subtype === 'AT_ChangeOwner',
+  )
+  if (fields.objtype !== 'OBJECT_TABLE' && !(fields.objtype === 'OBJECT_VIEW' && isOwnerOnly)) {
     const kind = String(fields.objtype).replace('OBJECT_', '').replaceAll('_', ' ')
     throw notSupported(`ALTER ${kind} with these actions`)
   }
   session.requireWritable(tag)
+  const commands = listOf(fields.cmds).map((node) => nodeOf(node, 'AlterTableCmd') ?? {})
+  const newOwner = commands.find(({ subtype }) => subtype === 'AT_ChangeOwner')
+  if (newOwner !== undefined) {
+    if (commands.length > 1) throw notSupported('OWNER TO beside other actions')
+    await changeOwner(call, newOwner.newowner, tag)
+    return command(tag)
+  }
   const target = await targetOf(
     call,
     fields.relation as Node,
@@ -96,12 +108,36 @@ async function alterTable(call: StatementCall): Promise<Execution> {
   return command(tag)
 }
 
+async function changeOwner(call: StatementCall, owner: unknown, tag: string): Promise<void> {
+  const { session, fields } = call
+  const range = fields.relation as Node
+  const name = [range.schemaname, range.relname].filter((part) => part !== undefined).map(String)
+  if (temporaryTableNamed(session, name) !== undefined) {
+    throw notSupported('ALTER of temporary tables')
+  }
+  const path = session.settings.searchPath()
+  const found = await session.access.resolve(session.catalog, name, path)
+  if (found === null) {
+    if (fields.missing_ok !== true) throw undefinedRelation(name)
+    session.notice(
+      SqlState.successfulCompletion,
+      `relation "${name.at(-1)}" does not exist, skipping`,
+    )
+    return
+  }
+  if (found.kind === 'table' && fields.objtype === 'OBJECT_VIEW') {
+    throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a view`)
+  }
+  await changeRelationOwner(session, found, owner, tag)
+}
+
 async function rename(call: StatementCall): Promise<Execution> {
   const { session, fields } = call
   const [from, to] = [String(fields.subname), String(fields.newname)]
   const missingOk = fields.missing_ok === true
   const range = fields.relation as Node
   session.requireWritable('ALTER TABLE')
+  if (fields.renameType === 'OBJECT_ROLE') return renameRole(call)
   if (fields.renameType === 'OBJECT_COLUMN' && fields.relationType === 'OBJECT_TABLE') {
     const target = await targetOf(call, range, missingOk, 'RENAME COLUMN')
     if (target !== null) {
@@ -133,7 +169,10 @@ async function rename(call: StatementCall): Promise<Execution> {
   if (fields.renameType === 'OBJECT_TABLE' || fields.renameType === 'OBJECT_VIEW') {
     const tag = fields.renameType === 'OBJECT_TABLE' ? 'ALTER TABLE' : 'ALTER VIEW'
     const found = await relationOf(call, range, missingOk, fields.renameType)
-    if (found !== null) await renameRelation(found, layerOf(found), to, session.queryContext())
+    if (found !== null) {
+      await session.access.requireLayer(layerOf(found), 'CREATE')
+      await renameRelation(found, layerOf(found), to, session.queryContext())
+    }
     return command(tag)
   }
   throw notSupported('renaming this kind of object')
@@ -151,6 +190,9 @@ async function setSchema(call: StatementCall): Promise<Execution> {
   const layer = String(fields.newschema)
   if (found !== null && layer !== layerOf(found)) {
     const name = found.kind === 'table' ? found.table.name : found.view.name
+    if ((await session.catalog.layers()).includes(layer)) {
+      await session.access.requireLayer(layer, 'CREATE')
+    }
     await renameRelation(found, layer, name, session.queryContext())
   }
   return command(kind === 'OBJECT_TABLE' ? 'ALTER TABLE' : 'ALTER VIEW')
@@ -176,11 +218,15 @@ async function relationOf(
     throw notSupported('ALTER of temporary tables')
   }
   const catalog = await session.changingCatalog()
-  const found = await catalog.resolve(name, session.settings.searchPath())
+  const path = session.settings.searchPath()
+  const found = await session.access.resolve(catalog, name, path)
   if (found?.kind === 'table' && kind === 'OBJECT_VIEW') {
     throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a view`)
   }
-  if (found !== null) return found
+  if (found !== null) {
+    await session.access.requireOwner(found)
+    return found
+  }
   if (!missingOk) {
     const location = typeof range.location === 'number' ? range.location : 0
     throw undefinedRelation(name).at(statement.start + location + 1)
@@ -229,13 +275,17 @@ async function comment(call: StatementCall): Promise<Execution> {
   const isNamed = objtype === 'OBJECT_SCHEMA' || objtype === 'OBJECT_VIEW'
   const catalog = isNamed ? await session.changingCatalog() : session.catalog
   switch (fields.objtype) {
-    case 'OBJECT_SCHEMA':
-      await catalog.comment(stringOf(fields.object) ?? '', null, text)
+    case 'OBJECT_SCHEMA': {
+      const layer = stringOf(fields.object) ?? ''
+      if ((await catalog.layers()).includes(layer)) await session.access.requireLayerOwner(layer)
+      await catalog.comment(layer, null, text)
       break
+    }
     case 'OBJECT_VIEW': {
       const name = namesOf(nodeOf(fields.object, 'List')?.items)
-      const found = await catalog.resolve(name, path)
+      const found = await session.access.resolve(catalog, name, path)
       if (found === null) throw undefinedRelation(name)
+      await session.access.requireOwner(found)
       if (found.kind === 'table') {
         throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a view`)
       }
@@ -260,6 +310,12 @@ async function commentOnTable(call: StatementCall, text: string | null): Promise
   const column = fields.objtype === 'OBJECT_COLUMN' ? (names.pop() ?? '') : undefined
   const [relname, schemaname] = [names.at(-1), names.at(-2)]
   const range: Node = { relname, ...(schemaname === undefined ? {} : { schemaname }) }
+  if (column !== undefined) {
+    const { session } = call
+    const path = session.settings.searchPath()
+    const found = await session.access.resolve(session.catalog, names, path)
+    if (found !== null) await session.access.requireOwner(found, `relation ${relname}`)
+  }
   const target = await targetOf(call, range, false, 'COMMENT')
   if (target === null) return
   await run(call, {

@@ -16,7 +16,9 @@ export async function analyzeTable(
   call: StatementCall,
   { name, columns }: Extract<MaintenanceCommand, { kind: 'analyze' }>,
 ): Promise<Execution> {
-  await countTables(call, [{ target: await findMaintained(call.session, name), columns }])
+  await countTables(call, [
+    { target: await findMaintained(call.session, name, 'maintain'), columns },
+  ])
   return command('ANALYZE')
 }
 
@@ -63,7 +65,10 @@ export async function allTables(session: SessionContext): Promise<readonly Analy
   const found: AnalyzedTable[] = []
   for (const { layer, name } of await session.gateway.catalog.tables()) {
     try {
-      found.push({ target: await findMaintained(session, [layer, name]), columns: null })
+      found.push({
+        target: await findMaintained(session, [layer, name], 'maintain'),
+        columns: null,
+      })
     } catch (thrown) {
       if (!(thrown instanceof SqlError)) throw thrown
       session.warn(SqlState.warning, `skipping "${layer}.${name}": ${thrown.message}`)

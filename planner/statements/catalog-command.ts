@@ -7,6 +7,7 @@ import type { Scalar } from '../../storage/engine-value.js'
 import { SqlError, SqlState } from '../../storage/errors.js'
 import type { CatalogCommand } from '../catalog-command.js'
 import { clusterTable } from '../cluster-table.js'
+import { notOwner } from '../access-control.js'
 import { layerDefaults } from '../layer-options.js'
 import type { Execution } from '../portal.js'
 import { command, computedColumn, readyRows, textColumn } from '../ready-rows.js'
@@ -38,9 +39,12 @@ async function createLayer(
   { name, ifNotExists, after, options }: Extract<CatalogCommand, { kind: 'create-layer' }>,
 ): Promise<Execution> {
   session.requireWritable('CREATE LAYER')
+  const { gateway, access } = session
+  await access.requireDatabase('CREATE', gateway.database)
+  const defaults = layerDefaults(options)
   try {
     const catalog = await session.changingCatalog()
-    await catalog.createLayer(name, after, layerDefaults(options))
+    await catalog.createLayer(name, after, defaults, await access.owner())
   } catch (thrown) {
     const exists = thrown instanceof SqlError && thrown.sqlState === SqlState.duplicateSchema
     if (!exists || !ifNotExists) throw thrown
@@ -51,9 +55,28 @@ async function createLayer(
 
 async function undropTable(session: SessionContext, name: readonly string[]): Promise<Execution> {
   session.requireWritable('UNDROP TABLE')
+  const { access } = session
+  const path = await access.usable(session.settings.searchPath())
+  if (!(await access.isSuperuser())) await requireDropped(session, name, path)
   const catalog = await session.changingCatalog()
-  await catalog.undropTable(name, session.settings.searchPath())
+  await catalog.undropTable(name, path)
   return command('UNDROP TABLE')
+}
+
+/** 42501 unless the table dropped last under that name was the session's, and may be made again. */
+async function requireDropped(
+  { access, gateway }: SessionContext,
+  name: readonly string[],
+  searchPath: readonly string[],
+): Promise<void> {
+  const layers = name.length > 1 ? [name.at(-2) ?? ''] : searchPath
+  const all = await gateway.catalog.dropped()
+  const found = all.findLast((one) => one.name === name.at(-1) && layers.includes(one.layer))
+  if (found === undefined) return
+  const { access: state, id } = await access.actor()
+  const object = { kind: 'table', path: found.path, id: found.id } as const
+  if (!state.isOwner(object, id)) throw notOwner(`table ${found.name}`)
+  await access.requireLayer(found.layer, 'CREATE')
 }
 
 async function cluster(
@@ -65,7 +88,7 @@ async function cluster(
   const [relname, schemaname] = [name.at(-1), name.at(-2)]
   const range = { relname, ...(schemaname === undefined ? {} : { schemaname }) }
   try {
-    clusterTable(await findTarget(range, context, undefined), columns, context)
+    clusterTable(await findTarget(range, context, undefined, 'owner'), columns, context)
   } catch (thrown) {
     const isMissing = thrown instanceof SqlError && thrown.sqlState === SqlState.undefinedTable
     if (!isMissing || !missingOk) throw thrown

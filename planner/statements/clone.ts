@@ -58,7 +58,7 @@ export async function cloneTable(call: StatementCall, command: CloneTable): Prom
     properties,
   })
   const { store } = context.gateway
-  const { change, more } = beginTable(context, place, made)
+  const { change, more } = await beginTable(context, place, made)
   const current = existing ?? null
   const files = shallow
     ? shallowFiles(store, source, current)
@@ -116,6 +116,7 @@ async function sourceOf(
     rangeOf(source),
     context,
     undefined,
+    ['SELECT'],
     (view) => `"${view}" is not a table`,
   )
   if (context.block.changeOf(table.path)?.isEmpty === false) {
@@ -124,8 +125,15 @@ async function sourceOf(
       'Commit the changes first.',
     )
   }
-  if (at === null) return snapshot
+  // Whoever owns the clone reads every column of it.
+  const requireAll = async (cloned: Snapshot): Promise<Snapshot> => {
+    const use = await context.access.useOf(table, cloned, ['SELECT'])
+    use.wholeRow()
+    await context.access.check([use])
+    return cloned
+  }
+  if (at === null) return requireAll(snapshot)
   const version = await versionOf(session, table.path, at, cancellation)
   const past = await context.gateway.snapshots.at(table.path, version)
-  return past ?? snapshot
+  return requireAll(past ?? snapshot)
 }

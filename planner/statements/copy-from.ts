@@ -66,6 +66,7 @@ async function sourceOf({ session, fields }: StatementCall): Promise<CopyInSourc
     )
   }
   if (typeof fields.filename !== 'string') return 'client'
+  await session.access.requireServerFiles()
   const { importFiles } = session.gateway
   const paths = await importFiles.find(fields.filename)
   return (async function* () {

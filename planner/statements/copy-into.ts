@@ -57,7 +57,8 @@ export async function copyInto(call: StatementCall, command: CopyInto): Promise<
   const context = session.queryContext()
   const [relname, schemaname] = [name.at(-1), name.at(-2)]
   const range = { relname, ...(schemaname === undefined ? {} : { schemaname }) }
-  const { snapshot } = await findTarget(range, context, undefined)
+  const { snapshot } = await findTarget(range, context, undefined, ['INSERT'])
+  await session.access.requireServerFiles()
   requireMemory(snapshot)
   const { importFiles, store } = session.gateway
   const found = await importFiles.list(command.source, {

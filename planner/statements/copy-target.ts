@@ -16,14 +16,15 @@ import { replaceMarkers } from '../analysis.js'
 import { copiedRows, type CopySources, NUMBERED } from '../copy-in.js'
 import { FULFILLED } from '../fulfilled.js'
 import { numberParameters } from '../parameter-marker.js'
-import { analyzePlan } from '../query.js'
+import { analyzePlan, type QueryContext } from '../query.js'
 import type { StatementCall } from '../statement-kind.js'
-import type { Node } from '../syntax-tree.js'
+import { namesOf, type Node } from '../syntax-tree.js'
 import { TableChange } from '../table-change.js'
 import { type TargetColumn, targetColumns } from '../target-table.js'
 import { nameOf, rulesOf, targetsOf } from '../temporary-change.js'
 import { temporaryTarget } from './temporary-table.js'
-import { findTarget } from '../write-target.js'
+import { columnKey } from '../table-use.js'
+import { findTarget, type TargetTable } from '../write-target.js'
 
 /** The table that is filled. */
 export interface CopyTarget {
@@ -64,7 +65,9 @@ export async function copyTarget({
     }
   }
   const context = session.queryContext()
-  const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
+  const range = fields.relation as Node
+  const { table, snapshot } = await findTarget(range, context, statement.start, ['INSERT'])
+  await requireColumns(table, snapshot, fields, context)
   const change = context.block.changing(table, 'COPY FROM', () => new TableChange(table, snapshot))
   const { tablePath, protocol, metadata, schema } = snapshot
   // Refused before hours of data have been sent, not when they are to be committed.
@@ -101,6 +104,22 @@ export async function copyTarget({
       }),
     undo: () => removeFiles(store, snapshot.tablePath, adds),
   }
+}
+
+/** 42501 unless every column that is filled may be inserted. */
+async function requireColumns(
+  { use }: TargetTable,
+  { schema }: Snapshot,
+  fields: Node,
+  context: QueryContext,
+): Promise<void> {
+  const named = namesOf(fields.attlist).map((name) => name.toLowerCase())
+  for (const field of schema.fields) {
+    const isFilled = named.length === 0 || named.includes(field.name.toLowerCase())
+    if (isFilled) use.column('INSERT', columnKey(field))
+  }
+  // The rows that WHERE leaves out are the client's own: nothing of the table is read.
+  await context.access.check([use])
 }
 
 /** Removes files that no version of the table names, so that nobody can be reading them. */

@@ -39,6 +39,7 @@ export async function openSelectInto(call: StatementCall): Promise<Execution> {
   const query = found?.query ?? statement
   if (!isTemporary(into.rel as Node)) return lakeTable(call, query, values, into, false)
   session.requireReadWrite('SELECT INTO')
+  await session.access.requireTemporary(session.gateway.database)
   const rowCount = await fill(session, into, query, values, cancellation, true)
   return command(`SELECT ${rowCount}`)
 }
@@ -50,6 +51,7 @@ async function createTableAs(call: StatementCall): Promise<Execution> {
   const isOwn = isTemporary(into.rel as Node)
   if (isOwn) {
     session.requireReadWrite('CREATE TABLE AS')
+    await session.access.requireTemporary(session.gateway.database)
     requirePlain(call.statement.tableOptions)
     const name = String((into.rel as Node).relname)
     if (fields.if_not_exists === true && session.temporary.find(name) !== undefined) {

@@ -25,6 +25,7 @@ async function createTable(call: StatementCall): Promise<Execution> {
     )
   }
   session.requireReadWrite('CREATE TABLE')
+  await session.access.requireTemporary(session.gateway.database)
   requirePlain(statement.tableOptions)
   const name = String(range.relname)
   if (fields.if_not_exists === true && session.temporary.find(name) !== undefined) {

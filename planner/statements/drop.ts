@@ -61,14 +61,17 @@ async function dropRelations(
       temporary.push(own.name)
       continue
     }
-    const found = await catalog.resolve(name, session.settings.searchPath())
+    const found = await session.access.resolve(catalog, name, session.settings.searchPath())
     if (found === null) session.missing(kind, name, missingOk)
     else if (found.kind !== kind) {
       const other = kind === 'table' ? 'DROP VIEW to remove a view' : 'DROP TABLE to remove a table'
       throw new SqlError(SqlState.wrongObjectType, `"${name.at(-1)}" is not a ${kind}`, {
         hint: `Use ${other}.`,
       })
-    } else relations.push(found)
+    } else {
+      await session.access.requireDropper(found)
+      relations.push(found)
+    }
   }
   if (relations.length > 0) {
     const removal = await removalOf(relations, cascade, session.queryContext())
@@ -99,6 +102,7 @@ export async function dropLayers(
     session.notice(SqlState.successfulCompletion, `${message}, skipping`)
   }
   const layers = [...new Set(names)].filter((name) => known.includes(name))
+  for (const layer of layers) await session.access.requireLayerOwner(layer)
   if (layers.length > 0) {
     const removal = await layerRemoval(layers, cascade, session.queryContext())
     await remove(session, catalog, removal)
@@ -106,7 +110,8 @@ export async function dropLayers(
   return command(tag)
 }
 
-async function remove(
+/** Takes objects out of the catalog, and tells what went along. */
+export async function remove(
   session: SessionContext,
   catalog: Catalog,
   removal: Removal & CatalogRemoval,

@@ -71,7 +71,9 @@ async function explainInsert(
   execute: () => Promise<Execution>,
 ): Promise<readonly string[]> {
   const { statement, fields, values, context, cancellation } = call
-  const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start)
+  const { table, snapshot } = await findTarget(fields.relation as Node, context, statement.start, [
+    'INSERT',
+  ])
   const name = `${table.layer}.${table.name}`
   if (analyze) {
     const started = performance.now()

@@ -17,7 +17,8 @@ import type { ResultColumn } from '../result.js'
 import type { StatementDescription } from '../session.js'
 import type { SessionContext } from '../session-context.js'
 import { nodeOf } from '../syntax-tree.js'
-import { assignSetting } from './set.js'
+import { isRoleSetting, requireSettable } from '../session-role.js'
+import { assignSetting, roleAssigned } from './set.js'
 
 export async function describeGatewayCalls(
   session: SessionContext,
@@ -139,6 +140,7 @@ async function carryOut(
     case 'pg_terminate_backend': {
       if (first === null) return null
       const processId = finite(first)
+      await requireSignal(session, processId, name === 'pg_cancel_backend')
       const found =
         name === 'pg_cancel_backend'
           ? session.gateway.cancelSession(processId)
@@ -156,7 +158,11 @@ async function carryOut(
       if (first === null) {
         throw new SqlError(SqlState.nullValueNotAllowed, 'SET requires parameter name')
       }
-      return assignSetting(session, first, second, third === 'true')
+      if (!isRoleSetting(first)) return assignSetting(session, first, second, third === 'true')
+      await requireSettable(session, first, second)
+      assignSetting(session, first, second, third === 'true')
+      await roleAssigned(session, first, third === 'true')
+      return session.settings.get(first)
     case 'pg_listening_channels':
       return null
     default:
@@ -201,6 +207,34 @@ function whole(text: string): bigint {
   } catch {
     throw new SqlError(SqlState.invalidTextRepresentation, `invalid number: "${text}"`)
   }
+}
+
+/** 42501 unless the session may end what another one does. */
+async function requireSignal(
+  session: SessionContext,
+  processId: number,
+  cancels: boolean,
+): Promise<void> {
+  const { access, gateway } = session
+  const other = gateway.sessions.get(processId)
+  if (other === undefined || access.isUnlimited) return
+  const actor = await access.actor()
+  const { roles } = actor.access
+  if (actor.isSuperuser) return
+  const owner = roles.byId(other.login)
+  const what = cancels ? 'cancel query' : 'terminate process'
+  if (owner === undefined || owner.superuser) {
+    const verb = cancels ? 'cancel queries of' : 'terminate processes of'
+    throw new SqlError(SqlState.insufficientPrivilege, `permission denied to ${what}`, {
+      detail: `Only roles with the SUPERUSER attribute may ${verb} roles with the SUPERUSER attribute.`,
+    })
+  }
+  if (roles.hasPrivilegesOf(actor.id, owner.id) || (await access.hasRole('pg_signal_backend'))) {
+    return
+  }
+  throw new SqlError(SqlState.insufficientPrivilege, `permission denied to ${what}`, {
+    detail: `Only roles with privileges of the role whose ${cancels ? 'query is being canceled' : 'process is being terminated'} or with privileges of the "pg_signal_backend" role may ${cancels ? 'cancel this query' : 'terminate this process'}.`,
+  })
 }
 
 function finite(text: string): number {

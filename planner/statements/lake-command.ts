@@ -18,6 +18,7 @@ import { parseStatements } from '../parse.js'
 import type { MaintenanceCommand } from '../maintenance-syntax.js'
 import { laterRelation } from '../past-lake.js'
 import type { Execution } from '../portal.js'
+import { UNRESTRICTED } from '../access-control.js'
 import { describeQuery } from '../query.js'
 import { computedColumn, readyRows, textColumn } from '../ready-rows.js'
 import { undefinedRelation } from '../refusal.js'
@@ -108,12 +109,18 @@ async function rowsOf(
 /** A table that others see too, by its name. */
 async function committed(session: SessionContext, name: readonly string[]): Promise<TableName> {
   const searchPath = session.settings.searchPath()
-  const found = await session.catalog.resolve(name, searchPath)
+  const found = await session.access.resolve(session.catalog, name, searchPath)
   if (found === null && session.past !== undefined) {
     if ((await session.gateway.catalog.resolve(name, searchPath)) !== null)
       throw laterRelation(name)
   }
   if (found?.kind !== 'table') throw undefinedRelation(name)
+  const snapshot = await session.gateway.snapshots.latest(found.table.path)
+  if (snapshot === null) throw undefinedRelation(name)
+  // Its history tells of conditions with values of every column.
+  const use = await session.access.useOf(found.table, snapshot, ['SELECT'])
+  use.wholeRow()
+  await session.access.check([use])
   return found.table
 }
 
@@ -125,7 +132,7 @@ async function seen(
   const [relname, schemaname] = [name.at(-1), name.at(-2)]
   const range = { relname, ...(schemaname === undefined ? {} : { schemaname }) }
   // There is no place to tell: the command's name is all of it.
-  const { table, snapshot } = await findTarget(range, session.queryContext(), 0)
+  const { table, snapshot } = await findTarget(range, session.queryContext(), 0, ['SELECT'])
   return { table, snapshot }
 }
 
@@ -227,11 +234,14 @@ async function described(
     return temporary.columns.map((column) => [column.name, shownType(column.type), null])
   }
   const context = session.queryContext()
-  const found = await session.catalog.resolve(name, context.searchPath)
+  const found = await session.access.resolve(session.catalog, name, context.searchPath)
   if (found?.kind === 'view') {
+    await session.access.requireView(found.view)
     const [statement] = parseStatements(found.view.definition)
     if (statement === undefined) throw undefinedRelation(name)
-    const { columns } = await describeQuery(statement, [], context)
+    const searchPath = found.view.searchPath ?? context.searchPath
+    const inside = { ...context, searchPath, access: UNRESTRICTED }
+    const { columns } = await describeQuery(statement, [], inside)
     return columns.map((column, i) => [
       found.view.columns[i] ?? column.name,
       shownType(sqlType(column.pgType.oid, column.pgType.typmod)),

@@ -54,7 +54,7 @@ export async function optimize(call: StatementCall, command: Command): Promise<E
   const words = command.kind === 'optimize' ? 'OPTIMIZE' : 'REORG TABLE'
   requireOwnTransaction(session, words)
   const { gateway } = session
-  const target = await findMaintained(session, command.name)
+  const target = await findMaintained(session, command.name, 'maintain')
   const { snapshot, table } = target
   const context = session.queryContext()
   const row = await session.pool.with(async (connection) => {

@@ -33,7 +33,7 @@ export async function restore(
   const { gateway } = session
   const { store, snapshots } = gateway
   let aborted: readonly string[] = []
-  const { table, snapshot } = await findMaintained(session, command.name, async (path) => {
+  const { table, snapshot } = await findMaintained(session, command.name, 'owner', async (path) => {
     const found = await snapshots.replaceable(path)
     aborted = found?.aborted ?? []
     return found?.snapshot ?? null
@@ -42,6 +42,13 @@ export async function restore(
   const version = await versionOf(session, table.path, { kind: to, expression }, cancellation)
   const past = await snapshots.at(table.path, version)
   if (past === null) throw undefinedRelation(command.name)
+  if (past.metadata.id !== snapshot.metadata.id) {
+    // An earlier table of the same folder, which was somebody else's perhaps.
+    await session.access.requireSuperuser(
+      `permission denied for table ${table.name}`,
+      'Only superusers may restore what was there before the table was made.',
+    )
+  }
   cancellation.check()
   const { result, metrics, transaction } = await restoreTable(
     store,

@@ -8,11 +8,31 @@ import { command, taggedRows, textColumn } from '../ready-rows.js'
 import { notSupported } from '../refusal.js'
 import type { ResultColumn } from '../result.js'
 import type { SessionContext } from '../session-context.js'
+import { isRoleSetting, requireSettable } from '../session-role.js'
 import { declaredParameters, type StatementKind } from '../statement-kind.js'
 import { constantOf, listOf, namesOf, type Node, nodeOf } from '../syntax-tree.js'
 
 export const SET: StatementKind = {
-  open: ({ session, fields }) => set(session, fields),
+  open: async ({ session, fields }) => {
+    const name = String(fields.name ?? '')
+    if (!isRoleSetting(name)) return set(session, fields)
+    const given = listOf(fields.args)
+    const value = given.length === 0 ? null : settingArguments(session, name, given)
+    await requireSettable(session, name, value)
+    const done = set(session, fields)
+    await roleAssigned(session, name, fields.is_local === true)
+    return done
+  },
+}
+
+/** What follows from another role or session authorization; this one forgets the role. */
+export async function roleAssigned(
+  session: SessionContext,
+  name: string,
+  local: boolean,
+): Promise<void> {
+  if (name.toLowerCase() === 'session_authorization') session.settings.assign('role', 'none', local)
+  await session.roleChanged()
 }
 
 export const SHOW: StatementKind = {
@@ -111,7 +131,7 @@ function set(session: SessionContext, fields: Node): Execution {
       assignSetting(session, name, session.settings.get(name), local)
       return command('SET')
     default:
-      assignSetting(session, name, settingText(session, name, args), local)
+      assignSetting(session, name, settingArguments(session, name, args), local)
       return command('SET')
   }
 }
@@ -132,7 +152,11 @@ function transactionModes(options: readonly Node[]): [string, string][] {
 }
 
 /** The text of SET's arguments, as the setting's definition takes it. */
-function settingText(session: SessionContext, name: string, args: readonly Node[]): string {
+export function settingArguments(
+  session: SessionContext,
+  name: string,
+  args: readonly Node[],
+): string {
   const list = session.settings.listOf(name)
   if (list === null && args.length > 1) {
     throw new SqlError(SqlState.invalidParameterValue, `SET ${name} takes only one argument`)

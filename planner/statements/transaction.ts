@@ -54,6 +54,7 @@ async function end(session: SessionContext, commit: boolean, chain: boolean): Pr
   const modes = CHAINED.map((name) => [name, session.settings.get(name)] as const)
   const failed = session.block?.failed === true
   await session.endBlock(commit && !failed)
+  await session.roleChanged()
   if (chain) {
     session.openBlock().explicit = true
     for (const [name, value] of modes) session.settings.assign(name, value, true)

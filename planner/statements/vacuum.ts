@@ -26,7 +26,7 @@ export async function vacuum(
   asked: Extract<MaintenanceCommand, { kind: 'vacuum' }>,
 ): Promise<Execution> {
   requireOwnTransaction(session, 'VACUUM')
-  const target = await findMaintained(session, asked.name)
+  const target = await findMaintained(session, asked.name, 'maintain')
   const result = await onConnection(session, cancellation, (connection) =>
     vacuumOne(session, target, connection, cancellation, {
       retentionMs: asked.retainHours === null ? undefined : asked.retainHours * 3_600_000,
@@ -78,7 +78,11 @@ async function vacuumStatement(call: StatementCall): Promise<Execution> {
     }
     // Temporary tables lie in memory: what is deleted there is gone.
     if (name.length === 1 && session.temporary.find(name[0] ?? '') !== undefined) continue
-    const target = await findMaintained(session, name)
+    const target = await findMaintained(session, name, 'later')
+    if (!(await session.access.mayMaintain(target.table))) {
+      tellSkipped(session, target.table.name, isVacuum)
+      continue
+    }
     for (const column of columns) requireColumn(target, column)
     targets.push(target)
     analyzed.push({ target, columns: columns.length > 0 ? columns : null })
@@ -98,6 +102,13 @@ async function vacuumStatement(call: StatementCall): Promise<Execution> {
     if (relations.length === 0) await vacuumAll(session, connection, cancellation, options)
   })
   return command('VACUUM')
+}
+
+function tellSkipped(session: SessionContext, table: string, isVacuum: boolean): void {
+  session.warn(
+    SqlState.warning,
+    `permission denied to ${isVacuum ? 'vacuum' : 'analyze'} "${table}", skipping it`,
+  )
 }
 
 /** Options that say how PostgreSQL goes about it, and mean nothing here. */
@@ -169,6 +180,11 @@ async function vacuumAll(
     try {
       const snapshot = await snapshots.latest(table.path)
       if (snapshot === null) continue
+      if (droppedMs !== undefined && !(await session.access.isSuperuser())) continue
+      if (droppedMs === undefined && !(await session.access.mayMaintain(table))) {
+        tellSkipped(session, table.name, true)
+        continue
+      }
       const target = { table, snapshot }
       if (options.full && droppedMs === undefined) await compact(session, target, connection)
       const more = droppedMs === undefined ? {} : { droppedMs }

@@ -96,5 +96,17 @@ check 'hears a notice' 'NOTICE:  table "nothing" does not exist, skipping' psql 
 [ "$version" -ge 16 ] && check 'watches' '2' bash -c "echo 'SELECT 5 \\watch i=0.1 c=2' | psql -X -A -t 2>/dev/null | grep -c 5"
 psql -X 'sslmode=require' -c '' 2>&1 | grep -q 'not compiled in' || check 'speaks TLS' 't' bash -c "PGSSLMODE=require psql -X -A -t -c 'SELECT true'"
 check 'refuses a wrong password' '2' bash -c "PGPASSWORD=wrong psql -X -c 'SELECT 1' >/dev/null 2>&1; echo \$?"
+as() { # user, password, statement
+  PGUSER=$1 PGPASSWORD=$2 q -c "$3"
+}
+check 'makes a second user' $'CREATE ROLE\nGRANT' q -c "CREATE ROLE clara LOGIN PASSWORD 'clara-password'" -c 'GRANT USAGE ON SCHEMA silver TO clara'
+check 'lets the second user in by its password' 'clara|clara' as clara clara-password 'SELECT current_user, session_user'
+check 'does not let it in by another' '2' bash -c "PGUSER=clara PGPASSWORD=wrong psql -X -c 'SELECT 1' >/dev/null 2>&1; echo \$?"
+check 'refuses what was not granted' 'ERROR:  42501' as clara clara-password 'SELECT count(*) FROM silver.orders'
+check 'grants columns' 'GRANT' q -c 'GRANT SELECT (order_id, status) ON silver.orders TO clara'
+check 'lets granted columns be read' '1133' as clara clara-password 'SELECT count(order_id) FROM silver.orders'
+check 'refuses the other columns' 'ERROR:  permission denied for table orders' env PGUSER=clara PGPASSWORD=clara-password psql -X -A -t -c 'SELECT * FROM silver.orders'
+check 'refuses to drop what others own' 'ERROR:  must be owner of table orders' env PGUSER=clara PGPASSWORD=clara-password psql -X -A -t -c 'DROP TABLE silver.orders'
+check 'drops the second user' $'DROP OWNED\nDROP ROLE' q -c 'DROP OWNED BY clara' -c 'DROP ROLE clara'
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
