@@ -1,7 +1,7 @@
 /** PgCatalog: pg_catalog and information_schema, answered by PostgreSQL itself in a process of its own. */
 
 import { type ChildProcess, fork } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -80,7 +80,7 @@ class Worker {
 
   end(): void {
     this.child.kill('SIGKILL')
-    void rm(this.folder, { recursive: true, force: true }).catch(() => {})
+    rmSync(this.folder, { recursive: true, force: true })
   }
 }
 
@@ -305,8 +305,34 @@ export class PgCatalog {
   }
 }
 
+/** Folders of this process, which go when it ends in whatever way it can tell of. */
+const folders = new Set<string>()
+process.on('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
+/** Removes the folders of gateways that were killed. */
+async function removeAbandoned(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const owner = /^lakegate-catalog-(\d+)-/.exec(name)?.[1]
+    if (owner === undefined || isAlive(Number(owner))) continue
+    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => {})
+  }
+}
+
+function isAlive(processId: number): boolean {
+  try {
+    process.kill(processId, 0)
+    return true
+  } catch (thrown) {
+    return (thrown as { readonly code?: string }).code === 'EPERM'
+  }
+}
+
 async function makeFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'lakegate-catalog-'))
+  await removeAbandoned()
+  const folder = await mkdtemp(join(tmpdir(), `lakegate-catalog-${process.pid}-`))
+  folders.add(folder)
   await copyTemplate(folder)
   return folder
 }
