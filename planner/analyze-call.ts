@@ -422,6 +422,10 @@ function castCall(
   return analysis.located(location, () => coerce(only, sqlType(type.oid), 'explicit', analysis))
 }
 
+/** What PostgreSQL answers from its catalogs; DuckDB has functions of these names that answer anything. */
+const ABOUT_SERVER =
+  /^(?:has_\w+_privilege|pg_has_role|(?:col|obj|shobj)_description|pg_get_\w+|pg_\w+_is_visible|pg_conf_load_time|pg_postmaster_start_time|pg_is_other_temp_schema|pg_my_temp_schema|pg_is_in_recovery)$/
+
 /** Functions by which a query could read files, settings or secrets past the catalog. */
 const FORBIDDEN =
   /^(?:read_|parquet_|glob$|duckdb_|pragma_|query$|query_table$|getvariable$|getenv$|sniff_|which_secret|load_|write_|json_execute|json_serialize_|json_deserialize_|combine$|finalize$|sqlsmith|check_peg|enable_|disable_|force_checkpoint|checkpoint$|get_block|arrow_scan|seq_scan|index_scan|test_|sql_auto|from_substrait|iceberg_|delta_|lakegate_|error$|nextval$|currval$|in_search_path$|current_)/
@@ -441,6 +445,14 @@ function engineCall(
       SqlState.insufficientPrivilege,
       `permission denied for function ${name}`,
       location,
+    )
+  }
+  if (ABOUT_SERVER.test(name)) {
+    throw analysis.error(
+      SqlState.featureNotSupported,
+      `${name} over tables of the lake is not supported`,
+      location,
+      { hint: 'Ask it in a statement of its own.' },
     )
   }
   if (functionsNamed(name).length > 0 || !/^[a-z_][a-z0-9_]*$/.test(name)) {

@@ -169,6 +169,8 @@ describe('an error', () => {
     ["SET timezone = 'Nowhere/Land'", '22023'],
     ['SELECT * FROM silver.orders VERSION AS OF 99', '22023'],
     ['CREATE SEQUENCE numbers', '0A000'],
+    ["SELECT has_table_privilege('silver.orders', 'SELECT') FROM silver.orders", '0A000'],
+    ['SELECT pg_get_viewdef(1) FROM silver.orders', '0A000'],
     ['CREATE UNIQUE INDEX by_id ON silver.orders (order_id)', '0A000'],
     ['FETCH 1 FROM nothing', '34000'],
     ['EXECUTE nothing', '26000'],
