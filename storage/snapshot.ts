@@ -351,11 +351,8 @@ async function replayLog(
     if (step.kind === 'commit') await replayCommit(store, tablePath, replay, step.version)
     else {
       const { from, to, path } = step.compaction
-      let actions: readonly Action[]
-      try {
-        actions = await readCommit(store, path)
-      } catch (thrown) {
-        if (!isCorruption(thrown)) throw thrown
+      const actions = await readCompaction(store, tablePath, path)
+      if (actions === null) {
         // What a compaction sums up is still there, or its absence is named.
         for (let version = from; version <= to; version++) {
           await replayCommit(store, tablePath, replay, version)
@@ -366,6 +363,31 @@ async function replayLog(
     }
   }
   return finish(replay, store, tablePath, target)
+}
+
+/** The actions of a log compaction; null when it is corrupt or does not sum up, as it must. */
+async function readCompaction(
+  store: ObjectStore,
+  tablePath: string,
+  path: string,
+): Promise<readonly Action[] | null> {
+  let actions: readonly Action[]
+  try {
+    actions = await readCommit(store, path)
+  } catch (thrown) {
+    if (isCorruption(thrown)) return null
+    throw thrown
+  }
+  // Delta protocol, "Log Compaction Files": nobody could say which of two actions on a file is newer.
+  const seen = new Set<string>()
+  for (const action of actions) {
+    const file = action.kind === 'add' ? action.add : action.kind === 'remove' && action.remove
+    if (file === false) continue
+    const { key } = keyOf(store, tablePath, file)
+    if (seen.has(key)) return null
+    seen.add(key)
+  }
+  return actions
 }
 
 async function replayCommit(
