@@ -29,7 +29,6 @@ const ODD_VERSIONS: Readonly<Record<string, string>> = {
   'kernel-rs-data/cdf-table-simple v2': 'a commit made by hand, of changed rows alone',
   'kernel-rs-data/compacted-log-files-table v5': 'log compactions that are not reconciled',
   'kernel-rs-data/compacted-log-files-table v10': 'the same',
-  'kernel-rs-data/compacted-log-files-table v15': 'the same',
 }
 
 let folder: string
