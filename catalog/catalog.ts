@@ -5,7 +5,7 @@ import { CATALOG_MEMBER, Groups } from '../storage/group.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { Access } from './access.js'
 import type { AccessAction, AccessObject } from './access-action.js'
-import { type Layer, type LayerAction, type LayerDefaults, Layers } from './layer.js'
+import { type Layer, type LayerAction, type LayerDefaults, Layers, SYSTEM_SCHEMA } from './layer.js'
 import { type RegistrationAction, Registrations, type TableRegistration } from './registration.js'
 
 /** A Delta table, by the folders it lies in. */
@@ -302,7 +302,7 @@ export class Catalog {
   /**
    * Makes a layer: ranked behind the layer `after`, behind all (null), or without a rank (undefined).
    *
-   * 42P06 when there is one of that name, 3F000 when there is no ranked layer `after`.
+   * 42P06 when there is one of that name, 42939 for a reserved one, 3F000 when there is no ranked layer `after`.
    */
   async createLayer(
     name: string,
@@ -312,6 +312,11 @@ export class Catalog {
   ): Promise<void> {
     if (!/^[^._/\\][^/\\]*$/.test(name)) {
       throw new SqlError(SqlState.invalidName, `"${name}" cannot be the name of a schema`)
+    }
+    if (name === SYSTEM_SCHEMA) {
+      throw new SqlError(SqlState.reservedName, `unacceptable schema name "${name}"`, {
+        detail: 'The name is reserved for system views.',
+      })
     }
     const place = after === undefined ? {} : { after }
     await this.#commitMade(async (catalog) => {

@@ -33,6 +33,9 @@ export const NO_DEFAULTS: LayerDefaults = {
   requiredColumns: [],
 }
 
+/** The schema of the system views: no layer gets its name, but a folder that a lake has already. */
+export const SYSTEM_SCHEMA = 'system'
+
 /** The layers that exist from the first start, rawest first. */
 const FIRST = ['bronze', 'silver', 'gold']
 

@@ -265,6 +265,27 @@ export class AccessControl {
     await this.check([new TableUse(relation, await this.user(), 'SELECT')])
   }
 
+  /** Whether names in a layer are found by the role `user`. */
+  async mayUseLayer(name: string, user: number): Promise<boolean> {
+    if (this.#isFree(user)) return true
+    const { access } = await this.actor()
+    return holds(access, { kind: 'layer', name }, user, 'USAGE')
+  }
+
+  /** Whether the role `user` may read every column of a table. */
+  async mayReadAll(table: TableName, snapshot: Snapshot, user: number): Promise<boolean> {
+    if (this.#isFree(user)) return true
+    if (this.#facts?.isOwnTable(table.path, snapshot.metadata.id) === true) return true
+    const use = useOfTable(table, snapshot, user, ['SELECT'])
+    use.wholeRow()
+    return isAllowed((await this.actor()).access, use)
+  }
+
+  /** Whether nothing need be asked of what is done as the role `user`. */
+  #isFree(user: number): boolean {
+    return this.#facts === null || (this.#isBootstrap && user === BOOTSTRAP_ID)
+  }
+
   /** The use of a table that begins with those privileges, unchecked. */
   async useOf(
     table: TableName,

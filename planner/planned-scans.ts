@@ -3,6 +3,7 @@
 import type { ChangeFeed } from '../storage/change-feed.js'
 import { changeRelation } from '../storage/change-relation.js'
 import type { EngineConnection } from '../storage/engine.js'
+import type { DataFile } from '../storage/file-index.js'
 import type { ObjectStore } from '../storage/object-store.js'
 import { type Predicate, UNKNOWN } from '../storage/predicate.js'
 import { planScan, prepareScan, type Scan } from '../storage/scan.js'
@@ -14,6 +15,16 @@ export interface PlannedTable {
   readonly snapshot: Snapshot
   /** Whose rows they are, where they are changes; `snapshot` is the feed's. */
   readonly feed?: ChangeFeed
+  /** Where the rows are no table's: the text that gives them for the chosen files of `snapshot`. */
+  readonly made?: MadeRows
+}
+
+/** Rows that the gateway makes itself, for as many entries of a list as conditions leave. */
+export interface MadeRows {
+  /** A sub-select of the same columns without rows. */
+  readonly emptyText: string
+  /** A sub-select of the rows for `chosen`, to be run on `connection`. */
+  readonly text: (chosen: readonly DataFile[], connection: EngineConnection) => Promise<string>
 }
 
 /**
@@ -76,7 +87,8 @@ export class PlannedScans {
   }
 
   #textOf(id: number, scan: Scan): Promise<string> {
-    const feed = this.#tables[id]?.feed
+    const { feed, made } = this.#tables[id] ?? {}
+    if (made !== undefined) return made.text(scan.files, this.#connection)
     return feed === undefined
       ? scanRelation(this.#store, this.#connection, scan)
       : changeRelation(this.#store, this.#connection, scan, feed)

@@ -42,6 +42,7 @@ import { StreamSource } from './row-source.js'
 import { SourceText } from './source-text.js'
 import { isArrayOid, numericType, type SqlType, sqlType, typeOfEngine } from './sql-type.js'
 import { kindOf, listOf, type Node, nodeOf, walk } from './syntax-tree.js'
+import { openSystemView, SYSTEM, SYSTEM_VIEWS } from './system-view.js'
 import { changeBounds, changedTableName, openTableChanges } from './table-changes.js'
 import { tablePredicates } from './table-predicates.js'
 import { TableUse } from './table-use.js'
@@ -93,6 +94,8 @@ export interface TemporaryRelation {
 export interface ScannedTable {
   readonly name: string
   readonly scan: Scan
+  /** Whether its "files" stand for the tables that a system view tells of. */
+  readonly isSystem?: boolean
   /** Files that its own conditions left, where keys of other tables left fewer. */
   readonly filesBeforeJoinKeys?: number | undefined
 }
@@ -383,7 +386,8 @@ function newRun(
 }
 
 function emptyTextOf({ tables }: AnalysisRun, id: number): string {
-  return emptyRelation((tables[id] as ReferencedTable).snapshot.schema)
+  const { snapshot, made } = tables[id] as ReferencedTable
+  return made?.emptyText ?? emptyRelation(snapshot.schema)
 }
 
 /** What is known of the type of parameter n: as declared, or as its value tells. */
@@ -612,6 +616,8 @@ async function resolve(
   }
   const found = await findRelation(parts, reference, context, reader)
   if (found === null) {
+    const system = await systemRelation(reference, run, reader)
+    if (system !== undefined) return system
     // Sequences have no privileges of their own, so they are for superusers alone.
     return (await context.access.isSuperuser()) ? sequenceRelation(parts, context) : undefined
   }
@@ -729,6 +735,29 @@ async function tableRelation(
   return { kind: 'table', name: `${table.layer}.${table.name}`, columns, id, use }
 }
 
+/** The system view a reference names, or undefined; whatever the lake has of that name comes first. */
+async function systemRelation(
+  { schema, name, travel }: TableReference,
+  run: AnalysisRun,
+  { user, searchPath }: Reader,
+): Promise<Relation | undefined> {
+  const { context, executing } = run
+  const isMeant = schema === undefined ? searchPath.includes(SYSTEM) : schema === SYSTEM
+  const view = isMeant ? SYSTEM_VIEWS.get(name) : undefined
+  if (view === undefined) return undefined
+  if (travel !== undefined) {
+    throw new SqlError(SqlState.featureNotSupported, `view "${name}" has no versions`, {
+      hint: 'SET lakegate.as_of shows system views as of a moment.',
+    })
+  }
+  const opened = await openSystemView(view, context, user, executing)
+  const id = run.tables.push({ name: { layer: SYSTEM, name, path: '' }, ...opened }) - 1
+  // Anybody may ask; whose tables there are answers for is decided table by table.
+  const object = { kind: 'view', layer: SYSTEM, name } as const
+  const use = new TableUse({ object, kind: 'view', name, columns: [] }, user)
+  return { kind: 'table', name: `${SYSTEM}.${name}`, columns: view.columns, id, use }
+}
+
 /** What a call of table_changes() gives, or undefined when it names no relation. */
 async function changesRelation(
   reference: TableReference,
@@ -813,12 +842,12 @@ export async function relationTexts(
     await applyJoinKeys(shared, planned, values, connection, context.gateway.statistics)
   }
   const scans = planned.scans.map((scan, id): ScannedTable => {
-    const { name: table, feed } = tables[id] as ReferencedTable
+    const { name: table, feed, made } = tables[id] as ReferencedTable
     const own = `${table.layer}.${table.name}`
     const name = feed === undefined ? own : `table_changes(${own})`
     const filesBefore = before[id]?.files.length ?? 0
     const filesBeforeJoinKeys = filesBefore === scan.files.length ? undefined : filesBefore
-    return { name, scan, filesBeforeJoinKeys }
+    return { name, scan, filesBeforeJoinKeys, isSystem: made !== undefined }
   })
   const texts: string[] = []
   for (const id of tables.keys()) texts.push(await planned.text(id))

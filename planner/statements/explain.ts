@@ -157,8 +157,11 @@ function textPlan(plan: string, scans: readonly ScannedTable[]): string[] {
   return [...scans.map(scanLine), ...plan.split('\n')]
 }
 
-function scanLine({ name, scan, filesBeforeJoinKeys }: ScannedTable): string {
+function scanLine({ name, scan, filesBeforeJoinKeys, isSystem }: ScannedTable): string {
   const left = scan.files.length
+  if (isSystem === true) {
+    return `System Scan on ${name}: ${left} of ${scan.snapshot.files.length} tables`
+  }
   const byKeys = filesBeforeJoinKeys === undefined ? '' : `, ${left} after join keys`
   return (
     `Delta Scan on ${name} version ${scan.snapshot.version}: ` +

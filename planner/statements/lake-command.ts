@@ -1,11 +1,8 @@
 /** The lake's own commands: DESCRIBE HISTORY, DETAIL and tables, SHOW TBLPROPERTIES, those that maintain tables. */
 
-import { Oid } from '../../catalog/pg-types.js'
 import type { TableName } from '../../catalog/catalog.js'
-import { clusteringColumns } from '../../storage/clustering.js'
-import { scalarType } from '../../storage/engine-type.js'
 import type { Scalar } from '../../storage/engine-value.js'
-import { listCommits, readCommitInfo, type Snapshot } from '../../storage/snapshot.js'
+import type { Snapshot } from '../../storage/snapshot.js'
 import { propertyName } from '../../storage/table-property.js'
 import { sparkColumnType, sparkTypeName } from '../../storage/type-name.js'
 import { deltaTypeOf } from '../create-table.js'
@@ -20,12 +17,20 @@ import { laterRelation } from '../past-lake.js'
 import type { Execution } from '../portal.js'
 import { UNRESTRICTED } from '../access-control.js'
 import { describeQuery } from '../query.js'
-import { computedColumn, readyRows, textColumn } from '../ready-rows.js'
+import { readyRows, textColumn } from '../ready-rows.js'
 import { undefinedRelation } from '../refusal.js'
 import type { ResultColumn } from '../result.js'
 import type { SessionContext } from '../session-context.js'
 import { type SqlType, sqlType, typeName } from '../sql-type.js'
 import type { StatementCall, StatementKind } from '../statement-kind.js'
+import {
+  DETAIL_COLUMNS,
+  detailOf,
+  HISTORY_COLUMNS,
+  historyOf,
+  propertiesOf,
+  textOf,
+} from '../table-report.js'
 import { findTarget } from '../write-target.js'
 import { analyzeTable, columnFacts } from './analyze.js'
 import { catalogColumns, runCatalogCommand } from './catalog-command.js'
@@ -143,40 +148,8 @@ async function history(
   { path }: TableName,
   limit: number | null,
 ): Promise<Scalar[][]> {
-  const { store } = session.gateway
-  const newest = (await session.past?.snapshot(path))?.version ?? Number.POSITIVE_INFINITY
-  const commits = (await listCommits(store, path))
-    .filter(({ version }) => version <= newest)
-    .reverse()
-    .slice(0, limit ?? undefined)
-  return Promise.all(
-    commits.map(async ({ version, timestampMs }) => {
-      const info = await readCommitInfo(store, path, version)
-      const read = info?.readVersion
-      return [
-        BigInt(version),
-        BigInt(timestampMs) * 1000n,
-        textOf(info?.userId),
-        textOf(info?.userName),
-        textOf(info?.operation),
-        textOf(info?.operationParameters),
-        textOf(info?.job),
-        textOf(info?.notebook),
-        textOf(info?.clusterId),
-        typeof read === 'number' ? BigInt(read) : null,
-        textOf(info?.isolationLevel),
-        typeof info?.isBlindAppend === 'boolean' ? info.isBlindAppend : null,
-        textOf(info?.operationMetrics),
-        textOf(info?.userMetadata),
-        textOf(info?.engineInfo),
-      ]
-    }),
-  )
-}
-
-function textOf(value: unknown): string | null {
-  if (value === undefined || value === null) return null
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  const newest = (await session.past?.snapshot(path))?.version
+  return historyOf(session.gateway.store, path, newest, limit)
 }
 
 async function detail(session: SessionContext, table: TableName): Promise<Scalar[]> {
@@ -186,33 +159,7 @@ async function detail(session: SessionContext, table: TableName): Promise<Scalar
     ? snapshots.latest(table.path)
     : past.snapshot(table.path))
   if (snapshot === null) throw undefinedRelation([table.layer, table.name])
-  const { metadata, protocol } = snapshot
-  const modifiedMs = (await listCommits(store, table.path)).findLast(
-    ({ version }) => version <= snapshot.version,
-  )?.timestampMs
-  const features = [
-    ...new Set([...(protocol.readerFeatures ?? []), ...(protocol.writerFeatures ?? [])]),
-  ]
-  return [
-    'delta',
-    metadata.id,
-    `${table.layer}.${table.name}`,
-    metadata.description ?? null,
-    `${store.root}/${table.path}`,
-    metadata.createdTime === undefined || metadata.createdTime === null
-      ? null
-      : BigInt(metadata.createdTime) * 1000n,
-    modifiedMs === undefined ? null : BigInt(modifiedMs) * 1000n,
-    BigInt(snapshot.version),
-    metadata.partitionColumns.join(', '),
-    (clusteringColumns(snapshot) ?? []).join(', '),
-    BigInt(snapshot.files.length),
-    BigInt(snapshot.sizeBytes),
-    JSON.stringify(metadata.configuration),
-    protocol.minReaderVersion,
-    protocol.minWriterVersion,
-    features.sort().join(', '),
-  ]
+  return detailOf(store, table, snapshot)
 }
 
 /** What is known of one column. */
@@ -289,66 +236,24 @@ function shownType(type: SqlType): string {
   }
 }
 
-/** Properties by name; the versions of the protocol are among them, as in Spark. */
+/** Properties by name, or what is known of one. */
 function properties(
   { table, snapshot }: { readonly table: TableName; readonly snapshot: Snapshot },
   property: string | null,
 ): Scalar[][] {
-  const { protocol, metadata } = snapshot
-  const features = [...(protocol.readerFeatures ?? []), ...(protocol.writerFeatures ?? [])]
-  const all = new Map<string, string>([
-    ...Object.entries(metadata.configuration),
-    ['delta.minReaderVersion', String(protocol.minReaderVersion)],
-    ['delta.minWriterVersion', String(protocol.minWriterVersion)],
-    ...features.map((feature) => [`delta.feature.${feature}`, 'supported'] as const),
-  ])
-  if (property === null) {
-    return [...all.keys()].sort().map((key) => [key, all.get(key) ?? null])
-  }
+  const all = propertiesOf(snapshot)
+  if (property === null) return [...all].map((pair) => [...pair])
   const key = propertyName(property)
   const value = all.get(key)
   return [[key, value ?? `Table ${table.layer}.${table.name} does not have property: ${property}`]]
 }
 
 function columnsOf(lakeCommand: LakeCommand): readonly ResultColumn[] | null {
-  const long = (name: string): ResultColumn => computedColumn(name, Oid.int8, scalarType('BIGINT'))
-  const int = (name: string): ResultColumn => computedColumn(name, Oid.int4, scalarType('INTEGER'))
-  const time = (name: string): ResultColumn =>
-    computedColumn(name, Oid.timestamptz, scalarType('TIMESTAMPTZ'))
   switch (lakeCommand.kind) {
     case 'describe-history':
-      return [
-        long('version'),
-        time('timestamp'),
-        ...[
-          'user_id',
-          'user_name',
-          'operation',
-          'operation_parameters',
-          'job',
-          'notebook',
-          'cluster_id',
-        ].map(textColumn),
-        long('read_version'),
-        textColumn('isolation_level'),
-        computedColumn('is_blind_append', Oid.bool, scalarType('BOOLEAN')),
-        ...['operation_metrics', 'user_metadata', 'engine_info'].map(textColumn),
-      ]
+      return HISTORY_COLUMNS
     case 'describe-detail':
-      return [
-        ...['format', 'id', 'name', 'description', 'location'].map(textColumn),
-        time('created_at'),
-        time('last_modified'),
-        long('version'),
-        textColumn('partition_columns'),
-        textColumn('clustering_columns'),
-        long('num_files'),
-        long('size_in_bytes'),
-        textColumn('properties'),
-        int('min_reader_version'),
-        int('min_writer_version'),
-        textColumn('table_features'),
-      ]
+      return DETAIL_COLUMNS
     case 'describe-table':
       return (
         lakeCommand.column === null
