@@ -56,7 +56,7 @@ describe('table properties', () => {
      ALTER TABLE silver.p2 RESET ("delta.columnMapping.mode") -> !55P02
      ALTER TABLE silver.p2 SET ("delta.feature.nosuch" = 'supported') -> !0A000
      ALTER TABLE silver.p2 SET TBLPROPERTIES ('a') -> !42601
-     ALTER TABLE silver.p2 OWNER TO lakegate -> !0A000
+     ALTER TABLE silver.p2 OWNER TO lakegate
      ALTER TABLE silver.p2 ENABLE ROW LEVEL SECURITY -> !0A000`,
   )
 
