@@ -130,6 +130,12 @@ async function filesBelow(
   if (found.length === 0) {
     throw new SqlError(SqlState.undefinedFile, `there is no file in the folder "${tablePath}"`)
   }
+  connection.keep(
+    await store.lend(
+      found.map(({ entry }) => entry),
+      connection.cancellation,
+    ),
+  )
   for (const { entry, url } of found) {
     if (/\.(?:parquet|parq)$/i.test(entry.path) || (await isParquet(connection, url))) continue
     throw notParquet(entry.path, undefined)
