@@ -203,6 +203,25 @@ const TEXTUAL: ReadonlySet<number> = new Set([
 
 function convert(source: TypedExpression, target: SqlType): TypedExpression {
   const from = source.type
+  if (target.oid === Oid.interval && target.typmod >= 0 && TEXTUAL.has(from.oid)) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      'reading an interval of named fields or digits out of text that is not a constant is not supported',
+    )
+  }
+  const [inner] = source.parts
+  if (
+    from.oid === Oid.jsonb &&
+    TEXTUAL.has(target.oid) &&
+    source.shape.kind === 'cast' &&
+    inner !== undefined &&
+    TEXTUAL.has(inner.type.oid)
+  ) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      'text of a jsonb that is read out of text that is not a constant is not supported',
+    )
+  }
   // The modifier is applied afterwards, except a numeric's, which the conversion needs.
   const result =
     target.oid === Oid.numeric
@@ -246,6 +265,7 @@ function numericResult(from: SqlType, target: SqlType): SqlType {
 function conversion(sql: string, from: SqlType, to: SqlType): string {
   const engine = printEngineType(to.engine)
   if (to.oid === Oid.char) return `lakegate_char(${textOf(sql, from)})`
+  if (to.oid === Oid.name && from.oid !== Oid.name) return `lakegate_name(${textOf(sql, from)})`
   if (TEXTUAL.has(to.oid)) return textOf(sql, from)
   if (TEXTUAL.has(from.oid)) return read(sql, to)
   if (isArrayOid(from.oid) && isArrayOid(to.oid)) {
@@ -336,19 +356,34 @@ function read(sql: string, to: SqlType): string {
     case Oid.int2:
     case Oid.int4:
     case Oid.int8:
-      return `CAST(lakegate_integer_text(${sql}, '${typeName(to)}') AS ${engine})`
+      return `lakegate_in_range(TRY_CAST(lakegate_integer_text(${sql}, '${typeName(to)}') AS ${engine}), ${sql}, '${typeName(to)}')`
+    case Oid.oid:
+      return `lakegate_read_oid(TRY_CAST(lakegate_integer_text(${sql}, 'oid') AS BIGINT), ${sql})`
+    case Oid.float4:
+    case Oid.float8:
+      return `lakegate_read_float(TRY_CAST(${sql} AS ${engine}), ${sql}, '${typeName(to)}')`
     case Oid.numeric:
-      return `CAST(lakegate_numeric_input(${sql}, ${scaleOf(to)}, ${to.typmod >= 0}) AS ${engine})`
+      return `lakegate_read_numeric(TRY_CAST(lakegate_numeric_input(${sql}, ${scaleOf(to)}, ${to.typmod >= 0}) AS ${engine}), ${sql}, ${to.typmod >= 0})`
     case Oid.bytea:
       return `lakegate_read_bytea(${sql})`
     case Oid.date:
+      return `lakegate_read_date(${sql})`
     case Oid.timestamp:
+      return `lakegate_read_timestamp(${sql})`
     case Oid.timestamptz:
+      return `lakegate_read_timestamptz(${sql})`
     case Oid.time:
-      return `CAST(trim(${sql}) AS ${engine})`
+      return `lakegate_read_time(${sql})`
+    case Oid.timetz:
+      return `lakegate_read_timetz(${sql})`
+    case Oid.interval:
+      return `lakegate_read_interval(${sql})`
+    case Oid.uuid:
+      return `lakegate_read_uuid(${sql})`
     case Oid.json:
+      return `lakegate_read_json(${sql})`
     case Oid.jsonb:
-      return `CAST(${sql} AS JSON)`
+      return `lakegate_read_jsonb(${sql})`
     default:
       if (isArrayOid(to.oid)) {
         throw new SqlError(

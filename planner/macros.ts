@@ -2,6 +2,7 @@
 
 import { Oid, pgTypes } from '../catalog/pg-types.js'
 import type { EngineConnection } from '../storage/engine.js'
+import { TEXT_INPUT } from './text-input-macros.js'
 
 /** Raises a PostgreSQL error out of a query; see storage/engine-errors.ts. */
 function raise(sqlState: string, message: string): string {
@@ -64,14 +65,16 @@ const TEXTS = [
   `lakegate_escape_byte(n) AS CASE WHEN n = 92 THEN '\\\\' WHEN n = 0 OR n > 127 THEN '\\' || CAST(n // 64 AS VARCHAR) || CAST((n // 8) % 8 AS VARCHAR) || CAST(n % 8 AS VARCHAR) ELSE chr(n) END`,
   `lakegate_from_hex(s) AS CASE WHEN NOT regexp_full_match(regexp_replace(s, '\\s', '', 'g'), '([0-9a-fA-F]{2})*') THEN ${raise('22023', 'invalid hexadecimal data')} ELSE from_hex(regexp_replace(s, '\\s', '', 'g')) END`,
   `lakegate_read_bytea(s) AS CASE WHEN s[1:2] = '\\x' THEN lakegate_from_hex(s[3:]) WHEN contains(s, '\\') THEN lakegate_unescape(s) ELSE encode(s) END`,
-  `lakegate_unescape(s) AS from_hex(list_aggregate(list_transform(regexp_extract_all(s, '\\\\[0-3][0-7][0-7]|\\\\\\\\|[^\\\\]+'), lambda p: CASE WHEN p[1:1] <> '\\' THEN hex(encode(p)) WHEN p = '\\\\' THEN '5C' ELSE lpad(hex(CAST(p[2:2] AS INTEGER) * 64 + CAST(p[3:3] AS INTEGER) * 8 + CAST(p[4:4] AS INTEGER)), 2, '0') END), 'string_agg', ''))`,
+  `lakegate_unescape(s) AS CASE WHEN regexp_full_match(s, '(?s)([^\\\\]|\\\\\\\\|\\\\[0-3][0-7][0-7])*') THEN lakegate_unescaped(s) ELSE ${raise('22P02', 'invalid input syntax for type bytea')} END`,
+  `lakegate_unescaped(s) AS from_hex(list_aggregate(list_transform(regexp_extract_all(s, '\\\\[0-3][0-7][0-7]|\\\\\\\\|[^\\\\]+'), lambda p: CASE WHEN p[1:1] <> '\\' THEN hex(encode(p)) WHEN p = '\\\\' THEN '5C' ELSE lpad(hex(CAST(p[2:2] AS INTEGER) * 64 + CAST(p[3:3] AS INTEGER) * 8 + CAST(p[4:4] AS INTEGER)), 2, '0') END), 'string_agg', ''))`,
   `lakegate_string_to_array(s, separator) AS CASE WHEN s IS NULL THEN NULL WHEN s = '' THEN []::VARCHAR[] WHEN separator IS NULL THEN string_split(s, '') WHEN separator = '' THEN [s] ELSE string_split(s, separator) END`,
   `lakegate_string_to_array_null(s, separator, missing) AS list_transform(lakegate_string_to_array(s, separator), lambda e: CASE WHEN e = missing THEN NULL ELSE e END)`,
   `lakegate_fit(s, n, type) AS CASE WHEN length(rtrim(s, ' ')) > n THEN error('lakegate!22001!value too long for type ' || type || '(' || n || ')') ELSE left(s, n) END`,
-  `lakegate_read_boolean(s) AS CASE WHEN lower(trim(s)) IN ('t', 'tr', 'tru', 'true', 'y', 'ye', 'yes', 'on', '1') THEN true WHEN lower(trim(s)) IN ('f', 'fa', 'fal', 'fals', 'false', 'n', 'no', 'of', 'off', '0') THEN false WHEN s IS NULL THEN NULL ELSE error('lakegate!22P02!invalid input syntax for type boolean: "' || s || '"') END`,
+  `lakegate_read_boolean(s) AS CASE WHEN lower(lakegate_trim(s)) IN ('t', 'tr', 'tru', 'true', 'y', 'ye', 'yes', 'on', '1') THEN true WHEN lower(lakegate_trim(s)) IN ('f', 'fa', 'fal', 'fals', 'false', 'n', 'no', 'of', 'off', '0') THEN false WHEN s IS NULL THEN NULL ELSE error('lakegate!22P02!invalid input syntax for type boolean: "' || s || '"') END`,
   `lakegate_integer_text(s, type) AS CASE WHEN s IS NULL OR regexp_full_match(s, '\\s*[+-]?[0-9]+\\s*') THEN trim(s) ELSE error('lakegate!22P02!invalid input syntax for type ' || type || ': "' || s || '"') END`,
-  `lakegate_numeric_input(s, scale, rounds) AS CASE WHEN s IS NULL THEN NULL WHEN NOT regexp_full_match(s, '\\s*[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?\\s*') THEN error('lakegate!22P02!invalid input syntax for type numeric: "' || s || '"') WHEN NOT rounds AND length(rtrim(regexp_extract(s, '\\.([0-9]*)', 1), '0')) > scale THEN error('lakegate!0A000!a numeric of more than ' || scale || ' decimals is not supported here') ELSE trim(s) END`,
-  `lakegate_char(s) AS CASE WHEN s = '' OR ascii(s) < 128 THEN left(s, 1) ELSE '\\' || to_base(CAST('0x' || left(hex(encode(left(s, 1))), 2) AS INTEGER), 8) END`,
+  `lakegate_numeric_input(s, scale, rounds) AS CASE WHEN s IS NULL THEN NULL WHEN regexp_full_match(lower(lakegate_trim(s)), '[+-]?(nan|inf|infinity)') THEN CASE WHEN rounds AND NOT contains(lower(s), 'nan') THEN error('lakegate!22003!numeric field overflow') ELSE ${raise('0A000', 'numeric NaN and infinity are not supported')} END WHEN NOT regexp_full_match(s, '\\s*[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?\\s*') THEN error('lakegate!22P02!invalid input syntax for type numeric: "' || s || '"') WHEN regexp_matches(s, '[eE][+-]?[0-9]{5}') OR (NOT rounds AND length(rtrim(regexp_extract(s, '\\.([0-9]*)', 1), '0')) - coalesce(TRY_CAST(regexp_extract(s, '[eE]([+-]?[0-9]+)', 1) AS INTEGER), 0) > scale) THEN error('lakegate!0A000!a numeric of more than ' || scale || ' decimals is not supported here') ELSE lakegate_trim(s) END`,
+  `lakegate_char_of(n) AS CASE WHEN n = 0 THEN '' WHEN n < 128 THEN chr(n) ELSE '\\' || to_base(n, 8) END`,
+  `lakegate_char(s) AS CASE WHEN regexp_full_match(s, '\\\\[0-7]{3}') THEN lakegate_char_of((CAST(s[2] AS INTEGER) * 64 + CAST(s[3] AS INTEGER) * 8 + CAST(s[4] AS INTEGER)) % 256) WHEN s = '' OR ascii(s) < 128 THEN left(s, 1) ELSE '\\' || to_base(CAST('0x' || left(hex(encode(left(s, 1))), 2) AS INTEGER), 8) END`,
   `quote_ident(s) AS lakegate_quote_ident(s)`,
   `pg_typeof(x) AS lower(typeof(x))`,
 ]
@@ -89,7 +92,7 @@ const TIMES = [
   `lakegate_date_text(s) AS CASE WHEN contains(s, '(BC)') THEN replace(s, ' (BC)', '') || ' BC' ELSE s END`,
   `lakegate_round_timestamp(t, unit) AS CASE WHEN isfinite(t) THEN make_timestamp(CAST(round(epoch_us(t)::DECIMAL(38,0) / unit) * unit AS BIGINT)) ELSE t END`,
   `lakegate_round_timestamptz(t, unit) AS CASE WHEN isfinite(t) THEN make_timestamptz(CAST(round(epoch_us(t)::DECIMAL(38,0) / unit) * unit AS BIGINT)) ELSE t END`,
-  `lakegate_round_time(t, unit) AS TIME '00:00:00' + to_microseconds(CAST(round(epoch_us(t)::DECIMAL(38,0) / unit) * unit AS BIGINT))`,
+  `lakegate_round_time(t, unit) AS CASE WHEN round(epoch_us(t)::DECIMAL(38,0) / unit) * unit >= 86400000000 THEN TIME '24:00:00' ELSE TIME '00:00:00' + to_microseconds(CAST(round(epoch_us(t)::DECIMAL(38,0) / unit) * unit AS BIGINT)) END`,
   `lakegate_interval_time(i) AS TIME '00:00:00' + to_microseconds(((lakegate_interval_micros(i) % 86400000000) + 86400000000) % 86400000000)`,
   `lakegate_time_difference(a, b) AS to_microseconds(epoch_us(a) - epoch_us(b))`,
   `lakegate_scale_interval(i, f) AS lakegate_spread(lakegate_interval_months(i) * f, lakegate_interval_days(i) * f, lakegate_interval_micros(i) * f)`,
@@ -159,7 +162,7 @@ function formatType(): string {
 
 /** Creates the macros in the instance of `connection`. */
 export async function createMacros(connection: EngineConnection): Promise<void> {
-  const pending = [...NUMBERS, ...TEXTS, ...TIMES, ...LISTS, ...JSONS, formatType()]
+  const pending = [...NUMBERS, ...TEXTS, ...TEXT_INPUT, ...TIMES, ...LISTS, ...JSONS, formatType()]
   // A macro must exist before another's body is bound: what fails waits for the next round.
   while (pending.length > 0) {
     const failed: string[] = []

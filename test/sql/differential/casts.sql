@@ -69,3 +69,6 @@ SELECT 12.5::text::numeric, (12.5)::float4::numeric, 100::smallint::numeric;
 SELECT sum(i4::numeric(12,2)), avg(i4::float8) FROM numbers WHERE i4 BETWEEN 0 AND 100;
 SELECT coalesce(i4::text, 'none') FROM numbers ORDER BY i4, n;
 SELECT 0.05::numeric(2,2)::text, (-0.5)::numeric(1,1) || 'x', length(0.25::numeric(2,2)::text);
+SELECT v::date FROM (SELECT s || '1-12-31 BC' AS v FROM (SELECT DISTINCT left('000', 3) AS s FROM numbers) x) y;
+SELECT (left('1e400', 4 + 1 + 0 * i4))::float8 FROM numbers;
+SELECT (left('0000-01-01', 10 + 0 * i4))::date FROM numbers;
