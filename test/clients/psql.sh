@@ -99,14 +99,16 @@ check 'refuses a wrong password' '2' bash -c "PGPASSWORD=wrong psql -X -c 'SELEC
 as() { # user, password, statement
   PGUSER=$1 PGPASSWORD=$2 q -c "$3"
 }
-check 'makes a second user' $'CREATE ROLE\nGRANT' q -c "CREATE ROLE clara LOGIN PASSWORD 'clara-password'" -c 'GRANT USAGE ON SCHEMA silver TO clara'
-check 'lets the second user in by its password' 'clara|clara' as clara clara-password 'SELECT current_user, session_user'
-check 'does not let it in by another' '2' bash -c "PGUSER=clara PGPASSWORD=wrong psql -X -c 'SELECT 1' >/dev/null 2>&1; echo \$?"
-check 'refuses what was not granted' 'ERROR:  42501' as clara clara-password 'SELECT count(*) FROM silver.orders'
-check 'grants columns' 'GRANT' q -c 'GRANT SELECT (order_id, status) ON silver.orders TO clara'
-check 'lets granted columns be read' '1133' as clara clara-password 'SELECT count(order_id) FROM silver.orders'
-check 'refuses the other columns' 'ERROR:  permission denied for table orders' env PGUSER=clara PGPASSWORD=clara-password psql -X -A -t -c 'SELECT * FROM silver.orders'
-check 'refuses to drop what others own' 'ERROR:  must be owner of table orders' env PGUSER=clara PGPASSWORD=clara-password psql -X -A -t -c 'DROP TABLE silver.orders'
-check 'drops the second user' $'DROP OWNED\nDROP ROLE' q -c 'DROP OWNED BY clara' -c 'DROP ROLE clara'
+# Several versions of psql run this at the same time.
+second=clara_$$
+check 'makes a second user' $'CREATE ROLE\nGRANT' q -c "CREATE ROLE $second LOGIN PASSWORD 'clara-password'" -c "GRANT USAGE ON SCHEMA silver TO $second"
+check 'lets the second user in by its password' "$second|$second" as "$second" clara-password 'SELECT current_user, session_user'
+check 'does not let it in by another' '2' bash -c "PGUSER=$second PGPASSWORD=wrong psql -X -c 'SELECT 1' >/dev/null 2>&1; echo \$?"
+check 'refuses what was not granted' 'ERROR:  42501' as "$second" clara-password 'SELECT count(*) FROM silver.orders'
+check 'grants columns' 'GRANT' q -c "GRANT SELECT (order_id, status) ON silver.orders TO $second"
+check 'lets granted columns be read' '1133' as "$second" clara-password 'SELECT count(order_id) FROM silver.orders'
+check 'refuses the other columns' 'ERROR:  permission denied for table orders' env PGUSER=$second PGPASSWORD=clara-password psql -X -A -t -c 'SELECT * FROM silver.orders'
+check 'refuses to drop what others own' 'ERROR:  must be owner of table orders' env PGUSER=$second PGPASSWORD=clara-password psql -X -A -t -c 'DROP TABLE silver.orders'
+check 'drops the second user' $'DROP OWNED\nDROP ROLE' q -c "DROP OWNED BY $second" -c "DROP ROLE $second"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -174,9 +174,6 @@ await check('a named statement sees new rows', ['2', '3'], async () => {
   await client.query('INSERT INTO silver.node_postgres (id) VALUES (3)')
   return [before, (await client.query(query)).rows[0][0]]
 })
-await check('an unused parameter of no type', '42P18', () =>
-  one('SELECT 1 FROM silver.orders WHERE $2 = 1', [1, 2]),
-)
 await check('PREPARE, EXECUTE and DEALLOCATE', ['5', '26000'], async () => {
   await client.query('PREPARE sum (int, int) AS SELECT ($1 + $2)::text')
   const sum = await one('EXECUTE sum (2, 3)')
