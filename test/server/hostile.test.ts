@@ -85,16 +85,23 @@ it('survives hundreds of connections opened and dropped', async () => {
 })
 
 it('refuses a message length it would have to allocate', async () => {
-  const answer = await new Promise<string>((resolve) => {
-    const socket = net.connect(gateway.port, '127.0.0.1', () => {
-      socket.write(startup())
-      socket.write(Buffer.from([0x51, 0x7f, 0xff, 0xff, 0xff]))
+  const ask = (): Promise<string> =>
+    new Promise((resolve) => {
+      const socket = net.connect(gateway.port, '127.0.0.1', () => {
+        socket.write(startup())
+        socket.write(Buffer.from([0x51, 0x7f, 0xff, 0xff, 0xff]))
+      })
+      let text = ''
+      socket.on('data', (bytes) => {
+        text += bytes.toString('latin1')
+      })
+      socket.on('close', () => resolve(text))
     })
-    let text = ''
-    socket.on('data', (bytes) => {
-      text += bytes.toString('latin1')
-    })
-    socket.on('close', () => resolve(text))
-  })
+  let answer = await ask()
+  // Connections that other tests have dropped are let go of first.
+  for (let i = 0; i < 100 && answer.includes('C53300'); i++) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    answer = await ask()
+  }
   expect(answer).toContain('C08P01')
 })
