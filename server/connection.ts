@@ -353,6 +353,8 @@ export class Connection {
   async #begin(login: string): Promise<void> {
     const { config, gateway } = this.#context
     const role = await this.#requireLogin(login)
+    // A client that has gone meanwhile must not be given a session that nobody ends.
+    if (this.#ended) return
     if (this.#database !== config.database && this.#database !== this.#user) {
       throw new SqlError(
         SqlState.invalidCatalogName,
