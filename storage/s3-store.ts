@@ -88,17 +88,23 @@ export class S3Store implements ObjectStore {
    * 0A000 when it does not; 58030 when it cannot be reached or refuses to be written to.
    */
   async requireConditionalWrites(): Promise<void> {
-    const path = `_lakegate/probe-${randomUUID()}`
     const bytes = Buffer.from('lakegate looks whether this store has conditional writes\n')
-    const first = await this.putIfAbsent(path, bytes)
-    const second = await this.putIfAbsent(path, bytes)
-    await this.delete(path)
-    if (first === 'exists' || second === 'created') {
-      throw new SqlError(
-        SqlState.featureNotSupported,
-        `the store of "${this.root}" has no conditional writes (If-None-Match): two writers could overwrite each other's commits`,
-      )
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const path = `_lakegate/probe-${randomUUID()}`
+      const first = await this.putIfAbsent(path, bytes)
+      const second = await this.putIfAbsent(path, bytes)
+      await this.delete(path)
+      if (first === 'created' && second === 'exists') return
+      if (first === 'created' && second === 'created') {
+        throw new SqlError(
+          SqlState.featureNotSupported,
+          `the store of "${this.root}" has no conditional writes (If-None-Match): two writers could overwrite each other's commits`,
+        )
+      }
+      // What became of one of the requests is not known.
+      await pause(attempt)
     }
+    throw new SqlError(SqlState.ioError, `could not access "${this.#url('')}": it does not answer`)
   }
 
   /** Frees the connections to the store. */
