@@ -1,9 +1,7 @@
-/**
- * TextInput: the macros by which texts that are known only when the query runs become values.
- *
- * Each reads the spellings that it is sure of, raises PostgreSQL's error for what is none, and 0A000
- * for the spellings that PostgreSQL reads and the engine does not read alike.
- */
+/** TextInput: the macros by which texts that are known only when the query runs become values. */
+
+// Each reads the spellings that it is sure of, raises PostgreSQL's error for what is none, and 0A000
+// for the spellings that PostgreSQL reads and the engine does not read alike.
 
 /** Blanks as C's isspace knows them. */
 const BLANKS = ' \t\n\v\f\r'
