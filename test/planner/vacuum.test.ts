@@ -118,9 +118,11 @@ describe('VACUUM', () => {
     const { name, folder } = await updatedTable(
       "TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')",
     )
-    const changes = (): string[] => readdirSync(join(folder, '_change_data'))
+    const changed = join(folder, '_change_data')
+    // A bucket has no folder without objects.
+    const changes = (): string[] => (existsSync(changed) ? readdirSync(changed) : [])
     expect(changes().length).toBe(2)
-    age(join(folder, '_change_data'), 30)
+    age(changed, 30)
     await client.query(`VACUUM ${name}`)
     // The commits that name them are of today.
     expect(changes().length).toBe(2)
